@@ -11,4 +11,7 @@
 //! | 4 | `daemon`, `cli` | how it is all put together |
 
 pub mod base;
+pub mod broker;
 pub mod mqtt;
+#[cfg(feature = "daemon")]
+pub mod store;
