@@ -9,3 +9,6 @@
 //! | 2 | `broker`, `device`, `config` | decisions, as plain state machines: no clock, disk, socket or thread |
 //! | 3 | `net`, `store`, `client`, `drivers` | one part of the outside world each |
 //! | 4 | `daemon`, `cli` | how it is all put together |
+
+pub mod config;
+pub mod device;
