@@ -159,7 +159,7 @@ pub(super) fn line_address(text: &str) -> Result<LineAddress, Mistake> {
     }
 }
 
-/// A DS18x20 serial number as the kernel writes it: family code, hyphen, twelve hexadecimal digits.
+/// A thermometer's serial number as the kernel writes it: family code, hyphen, twelve hexadecimal digits.
 pub(super) fn rom(text: &str) -> Result<String, Mistake> {
     let hexadecimal =
         |part: &str, length| part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
