@@ -4,11 +4,13 @@
 //!
 //! | layer | rooms | may know |
 //! |---|---|---|
-//! | 0 | `base` | nothing |
-//! | 1 | `mqtt` | bytes on the wire |
+//! | 0 | [`base`] | nothing |
+//! | 1 | [`mqtt`] | bytes on the wire |
 //! | 2 | `broker`, `device`, `config` | decisions, as plain state machines: no clock, disk, socket or thread |
 //! | 3 | `net`, `store`, `client`, `drivers` | one part of the outside world each |
 //! | 4 | `daemon`, `cli` | how it is all put together |
 
+pub mod base;
 pub mod config;
 pub mod device;
+pub mod mqtt;
