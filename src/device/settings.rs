@@ -39,6 +39,17 @@ impl PowerOn {
             Self::Keep => "keep",
         }
     }
+
+    /// The state to write, given the last known one; none if it is left as it is found.
+    pub fn state(self, last: Option<bool>) -> Option<bool> {
+        match self {
+            Self::Off => Some(false),
+            Self::On => Some(true),
+            Self::Last => last,
+            Self::LastElseOff => Some(last.unwrap_or(false)),
+            Self::Keep => None,
+        }
+    }
 }
 
 /// What an output becomes when its driver stops or fails.
