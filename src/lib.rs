@@ -11,6 +11,8 @@
 //! | 4 | `daemon`, `cli` | how it is all put together |
 
 pub mod base;
+#[cfg(feature = "daemon")]
+pub mod client;
 pub mod config;
 pub mod device;
 pub mod mqtt;
