@@ -85,7 +85,7 @@ impl Machine {
         if message.qos == QoS::AtMostOnce {
             self.send(&message, None);
         } else if self.has_room() && self.waiting.is_empty() {
-            self.send_inflight(token, message);
+            self.send_inflight(token, &message);
         } else if self.waiting.len() < WAITING_MAX {
             self.waiting.push_back((token, message));
         } else {
@@ -287,18 +287,18 @@ impl Machine {
         while self.has_room()
             && let Some((token, message)) = self.waiting.pop_front()
         {
-            self.send_inflight(token, message);
+            self.send_inflight(token, &message);
         }
     }
 
-    fn send_inflight(&mut self, token: Token, message: Message) {
+    fn send_inflight(&mut self, token: Token, message: &Message) {
         let pending = match message.qos {
             QoS::ExactlyOnce => Pending::Pubrec(token),
             QoS::AtMostOnce | QoS::AtLeastOnce => Pending::Puback(token),
         };
         let id = self.packet_id(pending);
         self.inflight += 1;
-        self.send(&message, Some(id));
+        self.send(message, Some(id));
     }
 
     fn send(&mut self, message: &Message, packet_id: Option<PacketId>) {
