@@ -15,4 +15,6 @@ pub mod base;
 pub mod client;
 pub mod config;
 pub mod device;
+#[cfg(feature = "daemon")]
+pub mod drivers;
 pub mod mqtt;
