@@ -4,8 +4,11 @@
 //!
 //! | layer | rooms | may know |
 //! |---|---|---|
-//! | 0 | `base` | nothing |
-//! | 1 | `mqtt` | bytes on the wire |
+//! | 0 | [`base`] | nothing |
+//! | 1 | [`mqtt`] | bytes on the wire |
 //! | 2 | `broker`, `device`, `config` | decisions, as plain state machines: no clock, disk, socket or thread |
 //! | 3 | `net`, `store`, `client`, `drivers` | one part of the outside world each |
 //! | 4 | `daemon`, `cli` | how it is all put together |
+
+pub mod base;
+pub mod mqtt;

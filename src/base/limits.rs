@@ -1,0 +1,91 @@
+//! Every limit of the gateway, with its default and the reason for it.
+//!
+//! A limit that a user can set stands in [`Limits`]; the others are constants. Reaching one is counted.
+
+/// Limits of the broker that the configuration can change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Network connections at once. A house has tens; 10,000 idle ones cost about 7 MB.
+    pub connections: u32,
+    /// Bytes of one packet after CONNECT, its fixed header included. 1 MiB carries any camera snapshot;
+    /// the protocol allows 256 MiB, which a gateway must not hold.
+    pub packet_size: u32,
+    /// Messages sent to one client and not yet acknowledged. Clients of 5.0 may ask for less.
+    pub inflight: u16,
+    /// QoS 1 and 2 messages one absent or slow session may have waiting.
+    pub queue_messages: u32,
+    /// Their bytes, payload and topic together, per session.
+    pub queue_bytes: u64,
+    /// Retained messages in all.
+    pub retained_messages: u32,
+    /// Sessions in all, connected or not.
+    pub sessions: u32,
+    /// Subscriptions of one session.
+    pub subscriptions: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 10_000,
+            packet_size: 1 << 20,
+            inflight: 1_000,
+            queue_messages: 100_000,
+            queue_bytes: 64 << 20,
+            retained_messages: 100_000,
+            sessions: 100_000,
+            subscriptions: 100_000,
+        }
+    }
+}
+
+/// Bytes of a packet before CONNECT was accepted: a stranger gets no more memory than a CONNECT needs.
+pub const PACKET_SIZE_BEFORE_CONNECT: u32 = 8 << 10;
+
+/// Seconds a connection may take from opening to its CONNECT.
+pub const CONNECT_TIMEOUT_SECS: u64 = 10;
+
+/// Levels of a topic name or filter. Deeper ones only serve to exhaust a tree walk.
+pub const TOPIC_LEVELS: usize = 128;
+
+/// Bytes waiting to be written to one connection before QoS 0 messages to it are dropped (and counted)
+/// and QoS 1 and 2 stay in its queue.
+pub const OUTBOX_BYTES: usize = 4 << 20;
+
+/// Buffers of written outboxes kept for the next turn.
+pub const OUTBOX_POOL: usize = 256;
+
+/// Capacity up to which a written outbox's buffer is kept.
+pub const OUTBOX_POOL_BYTES: usize = 256 << 10;
+
+/// QoS 2 packet identifiers of one client that are received and not released; the Receive Maximum we announce.
+pub const RECEIVE_MAXIMUM: u16 = 1_000;
+
+/// Topic aliases a 5.0 client may set.
+pub const TOPIC_ALIASES: u16 = 32;
+
+/// Microseconds a message may wait for its readers' acknowledgements before it is written to the card.
+/// Longer than a round trip on Wi-Fi, short enough for a waiting publisher.
+pub const ELISION_MICROS: u64 = 15_000;
+
+/// Microseconds after which acknowledgements of stored messages are written even if nothing else is.
+/// Until then a power cut can repeat a QoS 1 message that was already delivered.
+pub const FORGET_MICROS: u64 = 1_000_000;
+
+/// Microseconds after which QoS 0 retained messages are written; several changes of one topic are written once.
+pub const RETAINED_LAZY_MICROS: u64 = 60_000_000;
+
+/// Bytes of an open group that are handed to the writer without waiting for acknowledgements.
+pub const GROUP_BYTES: usize = 64 << 10;
+
+/// Bytes of messages that may wait in memory for a store that does not take them; then they are refused.
+pub const UNSTORED_BYTES: usize = 16 << 20;
+
+/// Messages read from the store for one session at once.
+pub const LOAD_WINDOW: u32 = 64;
+
+/// Messages of one block of identifiers: the unit in which the store deletes.
+pub const BLOCK_MESSAGES: u64 = 256;
+
+/// Subscriptions in one SUBSCRIBE or UNSUBSCRIBE.
+pub const FILTERS_PER_PACKET: usize = 1_000;
