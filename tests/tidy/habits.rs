@@ -4,23 +4,11 @@ use super::source::{Offence, Source, assert_none, sources};
 
 /// What is never written outside tests, as tokens, with the reason.
 const NEVER: [(&[&str], &str); 7] = [
-    (
-        &[".", "unwrap", "("],
-        "unwrap() outside tests: return an error, or expect() with the invariant",
-    ),
+    (&[".", "unwrap", "("], "unwrap() outside tests: return an error, or expect() with the invariant"),
     (&["unwrap_unchecked"], "unwrap_unchecked"),
-    (
-        &["unbounded_channel"],
-        "an unbounded channel: every queue has a limit with a name",
-    ),
-    (
-        &["unbounded"],
-        "an unbounded channel: every queue has a limit with a name",
-    ),
-    (
-        &["channel", "(", ")"],
-        "an unbounded channel: use sync_channel with a named limit",
-    ),
+    (&["unbounded_channel"], "an unbounded channel: every queue has a limit with a name"),
+    (&["unbounded"], "an unbounded channel: every queue has a limit with a name"),
+    (&["channel", "(", ")"], "an unbounded channel: use sync_channel with a named limit"),
     (&["todo", "!"], "unfinished code"),
     (&["unimplemented", "!"], "unfinished code"),
 ];
@@ -28,18 +16,11 @@ const NEVER: [(&[&str], &str); 7] = [
 /// What is never written at all.
 const NOWHERE: [(&[&str], &str); 2] = [
     (&["dbg", "!"], "a debugging aid left behind"),
-    (
-        &["extern", "crate"],
-        "extern crate is not needed since edition 2018",
-    ),
+    (&["extern", "crate"], "extern crate is not needed since edition 2018"),
 ];
 
 /// Marks of unfinished work in comments; spelt so that this file does not hold them.
-const MARKS: [&str; 3] = [
-    concat!("TO", "DO"),
-    concat!("FIX", "ME"),
-    concat!("XX", "X:"),
-];
+const MARKS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
 
 fn offences(source: &Source) -> Vec<Offence> {
     let mut found = Vec::new();
@@ -61,27 +42,18 @@ fn offences(source: &Source) -> Vec<Offence> {
 /// `#[allow(…)]` and `#[expect(…)]` say why.
 fn silent_lint(source: &Source, at: usize) -> Option<Offence> {
     let token = &source.tokens[at];
-    let opens =
-        token.text == "[" && at > 0 && ["#", "!"].contains(&source.tokens[at - 1].text.as_str());
-    if !opens || !(source.reads(at + 1, &["allow", "("]) || source.reads(at + 1, &["expect", "("]))
-    {
+    let opens = token.text == "[" && at > 0 && ["#", "!"].contains(&source.tokens[at - 1].text.as_str());
+    if !opens || !(source.reads(at + 1, &["allow", "("]) || source.reads(at + 1, &["expect", "("])) {
         return None;
     }
-    let attribute = source.tokens[at..]
-        .iter()
-        .take_while(|token| token.text != "]");
+    let attribute = source.tokens[at..].iter().take_while(|token| token.text != "]");
     let says_why = attribute.into_iter().any(|token| token.text == "reason");
     (!says_why).then(|| source.offence(token.line, "a lint is switched off without a reason"))
 }
 
 #[test]
 fn habits_are_kept() {
-    assert_none(
-        sources(&["src", "tests", "benches"])
-            .iter()
-            .flat_map(offences)
-            .collect(),
-    );
+    assert_none(sources(&["src", "tests", "benches"]).iter().flat_map(offences).collect());
 }
 
 #[test]

@@ -31,19 +31,13 @@ const SHELLS: u8 = 3;
 const DOOR: (&str, &str) = ("drivers", "client");
 
 pub fn layer(room: &str) -> Option<u8> {
-    ROOMS
-        .iter()
-        .find(|(name, _)| *name == room)
-        .map(|(_, layer)| *layer)
+    ROOMS.iter().find(|(name, _)| *name == room).map(|(_, layer)| *layer)
 }
 
 /// The room a file belongs to; none for `main.rs` and `lib.rs`.
 pub fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
-    let room = inside
-        .split('/')
-        .next()
-        .map(|first| first.trim_end_matches(".rs"))?;
+    let room = inside.split('/').next().map(|first| first.trim_end_matches(".rs"))?;
     Some(room).filter(|room| !["main", "lib"].contains(room))
 }
 
@@ -57,12 +51,8 @@ fn depth(path: &str) -> usize {
 fn imports(source: &Source) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (token, path) in source.paths() {
-        let supers = path
-            .iter()
-            .take_while(|segment| *segment == "super")
-            .count();
-        let depth =
-            depth(&source.path) + usize::from(token.in_test && source.path.starts_with("src/"));
+        let supers = path.iter().take_while(|segment| *segment == "super").count();
+        let depth = depth(&source.path) + usize::from(token.in_test && source.path.starts_with("src/"));
         let room = match path[0].as_str() {
             "crate" | "gatehouse" => path.get(1),
             "super" if supers >= depth => path.get(supers),
@@ -78,16 +68,10 @@ fn offences(source: &Source) -> Vec<Offence> {
         return Vec::new();
     };
     let Some(own) = layer(home) else {
-        return vec![source.offence(
-            1,
-            format!("room '{home}' has no layer in tests/tidy/layers.rs"),
-        )];
+        return vec![source.offence(1, format!("room '{home}' has no layer in tests/tidy/layers.rs"))];
     };
     let mut found = Vec::new();
-    for (line, other) in imports(source)
-        .into_iter()
-        .filter(|(_, other)| other != home)
-    {
+    for (line, other) in imports(source).into_iter().filter(|(_, other)| other != home) {
         let what = match layer(&other) {
             None => format!("crate::{other} is no room"),
             Some(layer) if layer > own => {
@@ -110,33 +94,20 @@ fn circles(sources: &[Source]) -> Vec<Offence> {
         let Some(home) = room(&source.path) else {
             continue;
         };
-        let others = imports(source)
-            .into_iter()
-            .map(|(_, other)| other)
-            .filter(|other| other != home);
+        let others = imports(source).into_iter().map(|(_, other)| other).filter(|other| other != home);
         graph.entry(home.to_owned()).or_default().extend(others);
     }
     let reaches_itself = |start: &String| {
         let mut seen = BTreeSet::new();
         let mut next = vec![start];
         while let Some(room) = next.pop() {
-            next.extend(
-                graph
-                    .get(room)
-                    .into_iter()
-                    .flatten()
-                    .filter(|other| seen.insert((*other).clone())),
-            );
+            next.extend(graph.get(room).into_iter().flatten().filter(|other| seen.insert((*other).clone())));
         }
         seen.contains(start)
     };
     let rooms = graph.keys().filter(|room| reaches_itself(room));
     rooms
-        .map(|room| Offence {
-            path: format!("src/{room}"),
-            line: 0,
-            what: "imports itself through other rooms".into(),
-        })
+        .map(|room| Offence { path: format!("src/{room}"), line: 0, what: "imports itself through other rooms".into() })
         .collect()
 }
 
@@ -153,44 +124,26 @@ fn imports_against_the_layers_are_seen() {
     let bad = [
         ("src/mqtt/topic.rs", "use crate::broker::Broker;"),
         ("src/mqtt/mod.rs", "use super::broker::Broker;"),
-        (
-            "src/mqtt/packet/publish.rs",
-            "use super::super::super::broker::Broker;",
-        ),
+        ("src/mqtt/packet/publish.rs", "use super::super::super::broker::Broker;"),
         ("src/base/limits.rs", "fn x() { crate::mqtt::decode() }"),
-        (
-            "src/base/limits.rs",
-            "use crate::{base::Moment, mqtt::{topic, qos}};",
-        ),
+        ("src/base/limits.rs", "use crate::{base::Moment, mqtt::{topic, qos}};"),
         ("src/net/tcp.rs", "use crate::store::Store;"),
         ("src/client/mod.rs", "use crate::drivers::Gpio;"),
         ("src/net/tcp.rs", "use crate::daemon;"),
         ("src/broker/mod.rs", "use crate::*;"),
-        (
-            "src/broker/mod.rs",
-            "#[cfg(test)]\nmod tests { use super::super::daemon; }",
-        ),
+        ("src/broker/mod.rs", "#[cfg(test)]\nmod tests { use super::super::daemon; }"),
         ("src/cellar/mod.rs", ""),
     ];
     for (path, text) in bad {
-        assert!(
-            !offences(&Source::new(path, text)).is_empty(),
-            "{path}: {text}"
-        );
+        assert!(!offences(&Source::new(path, text)).is_empty(), "{path}: {text}");
     }
 }
 
 #[test]
 fn imports_along_the_layers_are_left_alone() {
     let good = [
-        (
-            "src/broker/mod.rs",
-            "use crate::mqtt::packet; use crate::base::Moment; use super::broker::session;",
-        ),
-        (
-            "src/drivers/gpio/mod.rs",
-            "use crate::client::Client; use super::supervise;",
-        ),
+        ("src/broker/mod.rs", "use crate::mqtt::packet; use crate::base::Moment; use super::broker::session;"),
+        ("src/drivers/gpio/mod.rs", "use crate::client::Client; use super::supervise;"),
         (
             "src/broker/session.rs",
             "use super::queue::Queue; // crate::daemon\n#[cfg(test)] mod tests { use super::*; }",
@@ -208,11 +161,5 @@ fn circles_are_seen() {
     let config = Source::new("src/config/mod.rs", "use crate::device::Output;");
     let device = Source::new("src/device/mod.rs", "use crate::config::Settings;");
     assert_eq!(circles(&[config, device]).len(), 2);
-    assert_eq!(
-        circles(&[Source::new(
-            "src/config/mod.rs",
-            "use crate::device::Output;"
-        )]),
-        []
-    );
+    assert_eq!(circles(&[Source::new("src/config/mod.rs", "use crate::device::Output;")]), []);
 }

@@ -8,17 +8,12 @@ const PLATFORMS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux
 
 fn allowed() -> Vec<&'static str> {
     let lines = include_str!("licences.allow").lines();
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect()
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
 /// Whether an SPDX expression can be met with the licences allowed. Old crates write `/` for OR.
 fn is_met(expression: &str, allowed: &[&str]) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
     let met = any(&mut words, allowed);
     met && words.next().is_none()
@@ -57,43 +52,20 @@ fn one(words: Words, allowed: &[&str]) -> bool {
 #[test]
 fn every_dependency_has_a_licence_that_is_allowed() {
     let mut metadata = Command::new(env!("CARGO"));
-    metadata
-        .args(["metadata", "--locked", "--format-version", "1"])
-        .current_dir(root());
+    metadata.args(["metadata", "--locked", "--format-version", "1"]).current_dir(root());
     for platform in PLATFORMS {
         metadata.args(["--filter-platform", platform]);
     }
     let output = metadata.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
-    assert!(
-        packages.len() > 1,
-        "only {} packages were read",
-        packages.len()
-    );
+    assert!(packages.len() > 1, "only {} packages were read", packages.len());
     let allowed = allowed();
-    let licence = |package: &serde_json::Value| {
-        package["license"]
-            .as_str()
-            .unwrap_or("none given")
-            .to_owned()
-    };
-    let refused = packages
-        .iter()
-        .filter(|package| !is_met(&licence(package), &allowed));
-    let refused: Vec<String> = refused
-        .map(|package| format!("{}: {}", package["name"], licence(package)))
-        .collect();
-    assert!(
-        refused.is_empty(),
-        "not in tests/tidy/licences.allow:\n{}",
-        refused.join("\n")
-    );
+    let licence = |package: &serde_json::Value| package["license"].as_str().unwrap_or("none given").to_owned();
+    let refused = packages.iter().filter(|package| !is_met(&licence(package), &allowed));
+    let refused: Vec<String> = refused.map(|package| format!("{}: {}", package["name"], licence(package))).collect();
+    assert!(refused.is_empty(), "not in tests/tidy/licences.allow:\n{}", refused.join("\n"));
 }
 
 #[test]
@@ -108,14 +80,7 @@ fn licence_expressions_are_read() {
     ] {
         assert!(is_met(met, &allowed), "{met}");
     }
-    for unmet in [
-        "GPL-3.0-only",
-        "MIT AND GPL-3.0-only",
-        "(MIT OR X) AND Y",
-        "none given",
-        "",
-        "(MIT",
-    ] {
+    for unmet in ["GPL-3.0-only", "MIT AND GPL-3.0-only", "(MIT OR X) AND Y", "none given", "", "(MIT"] {
         assert!(!is_met(unmet, &allowed), "{unmet}");
     }
 }

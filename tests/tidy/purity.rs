@@ -58,48 +58,22 @@ const NAMES: [(&str, &str); 11] = [
 const MACROS: [&str; 4] = ["println", "print", "eprintln", "eprint"];
 
 fn offences(source: &Source) -> Vec<Offence> {
-    let Some(home) =
-        room(&source.path).filter(|room| layer(room).is_some_and(|layer| layer <= PURE))
-    else {
+    let Some(home) = room(&source.path).filter(|room| layer(room).is_some_and(|layer| layer <= PURE)) else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for (token, path) in source
-        .paths()
-        .into_iter()
-        .filter(|(token, _)| !token.in_test)
-    {
+    for (token, path) in source.paths().into_iter().filter(|(token, _)| !token.in_test) {
         let outside = OUTSIDE.iter().find(|(outside, _)| {
-            path.len() >= outside.len()
-                && path
-                    .iter()
-                    .zip(*outside)
-                    .all(|(segment, wanted)| segment == wanted)
+            path.len() >= outside.len() && path.iter().zip(*outside).all(|(segment, wanted)| segment == wanted)
         });
-        let name = NAMES
-            .iter()
-            .find(|(name, _)| path.iter().any(|segment| segment == name));
-        if let Some(brings) = outside
-            .map(|(_, brings)| brings)
-            .or(name.map(|(_, brings)| brings))
-        {
-            found.push(source.offence(
-                token.line,
-                format!("{home} is pure, {} brings in {brings}", path.join("::")),
-            ));
+        let name = NAMES.iter().find(|(name, _)| path.iter().any(|segment| segment == name));
+        if let Some(brings) = outside.map(|(_, brings)| brings).or(name.map(|(_, brings)| brings)) {
+            found.push(source.offence(token.line, format!("{home} is pure, {} brings in {brings}", path.join("::"))));
         }
     }
-    for (at, token) in source
-        .tokens
-        .iter()
-        .enumerate()
-        .filter(|(_, token)| !token.in_test)
-    {
+    for (at, token) in source.tokens.iter().enumerate().filter(|(_, token)| !token.in_test) {
         if MACROS.contains(&token.text.as_str()) && source.reads(at + 1, &["!"]) {
-            found.push(source.offence(
-                token.line,
-                format!("{home} is pure, {}! writes to the terminal", token.text),
-            ));
+            found.push(source.offence(token.line, format!("{home} is pure, {}! writes to the terminal", token.text)));
         }
     }
     found
@@ -129,15 +103,8 @@ fn ways_outside_are_seen() {
         "fn x() { rand::random() }",
     ];
     for text in bad {
-        for path in [
-            "src/base/moment.rs",
-            "src/mqtt/topic.rs",
-            "src/config/mod.rs",
-        ] {
-            assert!(
-                !offences(&Source::new(path, text)).is_empty(),
-                "{path}: {text}"
-            );
+        for path in ["src/base/moment.rs", "src/mqtt/topic.rs", "src/config/mod.rs"] {
+            assert!(!offences(&Source::new(path, text)).is_empty(), "{path}: {text}");
         }
     }
 }
@@ -145,22 +112,10 @@ fn ways_outside_are_seen() {
 #[test]
 fn values_tests_and_shells_are_left_alone() {
     let good = [
-        (
-            "src/broker/mod.rs",
-            "use std::time::Duration; use std::net::SocketAddr; use std::collections::BTreeMap;",
-        ),
-        (
-            "src/broker/mod.rs",
-            "//! No std::time::Instant here.\n#[cfg(test)]\nmod tests { use std::time::Instant; }",
-        ),
-        (
-            "src/broker/mod.rs",
-            "fn instant() { let text = \"std::fs::read\"; }",
-        ),
-        (
-            "src/store/mod.rs",
-            "use std::fs; use std::time::Instant; fn x() { println!(); }",
-        ),
+        ("src/broker/mod.rs", "use std::time::Duration; use std::net::SocketAddr; use std::collections::BTreeMap;"),
+        ("src/broker/mod.rs", "//! No std::time::Instant here.\n#[cfg(test)]\nmod tests { use std::time::Instant; }"),
+        ("src/broker/mod.rs", "fn instant() { let text = \"std::fs::read\"; }"),
+        ("src/store/mod.rs", "use std::fs; use std::time::Instant; fn x() { println!(); }"),
     ];
     for (path, text) in good {
         assert_eq!(offences(&Source::new(path, text)), [], "{path}: {text}");

@@ -21,12 +21,7 @@ impl fmt::Display for Offence {
 pub fn assert_none(mut offences: Vec<Offence>) {
     offences.sort();
     let lines: Vec<String> = offences.iter().map(Offence::to_string).collect();
-    assert!(
-        lines.is_empty(),
-        "{} offences:\n{}",
-        lines.len(),
-        lines.join("\n")
-    );
+    assert!(lines.is_empty(), "{} offences:\n{}", lines.len(), lines.join("\n"));
 }
 
 /// An identifier or a single character of punctuation.
@@ -54,29 +49,17 @@ impl Source {
         } else {
             mark_tests(&mut tokens);
         }
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            tokens,
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), tokens }
     }
 
     pub fn offence(&self, line: usize, what: impl Into<String>) -> Offence {
-        Offence {
-            path: self.path.clone(),
-            line,
-            what: what.into(),
-        }
+        Offence { path: self.path.clone(), line, what: what.into() }
     }
 
     /// Whether the tokens from `at` on read as `texts`.
     pub fn reads(&self, at: usize, texts: &[&str]) -> bool {
         let rest = self.tokens.get(at..).unwrap_or_default();
-        rest.len() >= texts.len()
-            && rest
-                .iter()
-                .zip(texts)
-                .all(|(token, text)| token.text == *text)
+        rest.len() >= texts.len() && rest.iter().zip(texts).all(|(token, text)| token.text == *text)
     }
 
     /// Every path in the file, those of nested `use` trees written out.
@@ -127,11 +110,7 @@ impl Source {
             if text == "}" {
                 return at + 1;
             }
-            at = if is_word(text) || text == "{" || text == "*" {
-                self.tree(at, above, found)
-            } else {
-                at + 1
-            };
+            at = if is_word(text) || text == "{" || text == "*" { self.tree(at, above, found) } else { at + 1 };
         }
         at
     }
@@ -140,20 +119,11 @@ impl Source {
     pub fn functions(&self) -> Vec<(String, usize, usize, bool)> {
         let mut found = Vec::new();
         for (at, token) in self.tokens.iter().enumerate() {
-            let Some(name) = self
-                .tokens
-                .get(at + 1)
-                .filter(|name| token.text == "fn" && is_word(&name.text))
-            else {
+            let Some(name) = self.tokens.get(at + 1).filter(|name| token.text == "fn" && is_word(&name.text)) else {
                 continue;
             };
             if let Some((_, end)) = body(&self.tokens, at) {
-                found.push((
-                    name.text.clone(),
-                    token.line,
-                    self.tokens[end].line,
-                    token.in_test,
-                ));
+                found.push((name.text.clone(), token.line, self.tokens[end].line, token.in_test));
             }
         }
         found
@@ -192,11 +162,7 @@ fn body(tokens: &[Token], at: usize) -> Option<(usize, usize)> {
 fn mark_tests(tokens: &mut [Token]) {
     let mut at = 0;
     while at < tokens.len() {
-        let is = |offset: usize, text: &str| {
-            tokens
-                .get(at + offset)
-                .is_some_and(|token| token.text == text)
-        };
+        let is = |offset: usize, text: &str| tokens.get(at + offset).is_some_and(|token| token.text == text);
         let cfg = is(0, "#") && is(1, "[") && is(2, "cfg") && is(3, "(");
         if !(cfg && (is(4, "test") || (is(4, "all") && is(6, "test")))) {
             at += 1;
@@ -204,12 +170,7 @@ fn mark_tests(tokens: &mut [Token]) {
         }
         let end = match body(tokens, at) {
             Some((_, end)) => end,
-            None => {
-                at + tokens[at..]
-                    .iter()
-                    .position(|token| token.text == ";")
-                    .unwrap_or(0)
-            }
+            None => at + tokens[at..].iter().position(|token| token.text == ";").unwrap_or(0),
         };
         mark(&mut tokens[at..=end]);
         at = end + 1;
@@ -223,9 +184,7 @@ fn mark(tokens: &mut [Token]) {
 }
 
 pub fn is_word(text: &str) -> bool {
-    text.chars()
-        .next()
-        .is_some_and(|first| first.is_alphanumeric() || first == '_')
+    text.chars().next().is_some_and(|first| first.is_alphanumeric() || first == '_')
 }
 
 fn tokens(code: &str) -> Vec<Token> {
@@ -239,16 +198,8 @@ fn tokens(code: &str) -> Vec<Token> {
             }
             let ended = std::mem::take(&mut word);
             let punctuation = Some(character.to_string()).filter(|_| !character.is_whitespace());
-            for text in Some(ended)
-                .filter(|word| !word.is_empty())
-                .into_iter()
-                .chain(punctuation)
-            {
-                found.push(Token {
-                    line: index + 1,
-                    text,
-                    in_test: false,
-                });
+            for text in Some(ended).filter(|word| !word.is_empty()).into_iter().chain(punctuation) {
+                found.push(Token { line: index + 1, text, in_test: false });
             }
         }
     }
@@ -261,21 +212,14 @@ fn code(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     while at < characters.len() {
-        let length = skipped(
-            &characters[at..],
-            at.checked_sub(1).map(|before| characters[before]),
-        );
+        let length = skipped(&characters[at..], at.checked_sub(1).map(|before| characters[before]));
         if length == 0 {
             out.push(characters[at]);
             at += 1;
             continue;
         }
         let skipped = &characters[at..at + length];
-        out.extend(
-            skipped
-                .iter()
-                .map(|character| if *character == '\n' { '\n' } else { ' ' }),
-        );
+        out.extend(skipped.iter().map(|character| if *character == '\n' { '\n' } else { ' ' }));
         at += length;
     }
     out
@@ -283,17 +227,10 @@ fn code(text: &str) -> String {
 
 /// How many characters of a comment or literal start here; 0 when code does.
 fn skipped(rest: &[char], before: Option<char>) -> usize {
-    let starts = |text: &str| {
-        text.chars()
-            .enumerate()
-            .all(|(index, wanted)| rest.get(index) == Some(&wanted))
-    };
+    let starts = |text: &str| text.chars().enumerate().all(|(index, wanted)| rest.get(index) == Some(&wanted));
     let in_word = before.is_some_and(|before| before.is_alphanumeric() || before == '_');
     if starts("//") {
-        return rest
-            .iter()
-            .position(|character| *character == '\n')
-            .unwrap_or(rest.len());
+        return rest.iter().position(|character| *character == '\n').unwrap_or(rest.len());
     }
     if starts("/*") {
         return block_comment(rest);
@@ -345,25 +282,14 @@ fn string(rest: &[char]) -> usize {
 }
 
 fn raw_string(rest: &[char]) -> usize {
-    let start = rest
-        .iter()
-        .position(|character| *character == 'r')
-        .unwrap_or(0)
-        + 1;
-    let hashes = rest[start..]
-        .iter()
-        .take_while(|character| **character == '#')
-        .count();
+    let start = rest.iter().position(|character| *character == 'r').unwrap_or(0) + 1;
+    let hashes = rest[start..].iter().take_while(|character| **character == '#').count();
     if rest.get(start + hashes) != Some(&'"') {
         return 0; // a raw identifier
     }
-    let end: Vec<char> = std::iter::once('"')
-        .chain(std::iter::repeat_n('#', hashes))
-        .collect();
+    let end: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
     let content = start + hashes + 1;
-    let length = rest[content..]
-        .windows(end.len())
-        .position(|window| window == end);
+    let length = rest[content..].windows(end.len()).position(|window| window == end);
     length.map_or(rest.len(), |length| content + length + end.len())
 }
 
@@ -395,9 +321,7 @@ pub fn files(folder: &str) -> Vec<PathBuf> {
         for entry in entries.flatten() {
             let path = entry.path();
             let built = ["target", "output", ".git", "node_modules", "__pycache__"];
-            let is_built = path
-                .file_name()
-                .is_some_and(|name| built.iter().any(|built| name == *built));
+            let is_built = path.file_name().is_some_and(|name| built.iter().any(|built| name == *built));
             match path.is_dir() && !path.is_symlink() {
                 true if is_built => {}
                 true => folders.push(path),
@@ -412,75 +336,40 @@ pub fn files(folder: &str) -> Vec<PathBuf> {
 
 /// The name of a file relative to the root, with slashes.
 pub fn relative(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .to_string_lossy()
-        .into_owned()
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Every Rust file below the folders.
 pub fn sources(folders: &[&str]) -> Vec<Source> {
     let paths = folders.iter().flat_map(|folder| files(folder));
     let rust = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    rust.map(|path| {
-        Source::new(
-            &relative(&path),
-            &std::fs::read_to_string(&path).expect("a readable source"),
-        )
-    })
-    .collect()
+    rust.map(|path| Source::new(&relative(&path), &std::fs::read_to_string(&path).expect("a readable source")))
+        .collect()
 }
 
 #[test]
 fn comments_and_literals_are_no_code() {
     let text = "a /* b /* c */ d */ \"e\\\" f\" r#\"g\" h\"# 'i' '\\'' 'life b\"j\" // k\nl";
-    let words: Vec<String> = tokens(&code(text))
-        .into_iter()
-        .map(|token| token.text)
-        .collect();
+    let words: Vec<String> = tokens(&code(text)).into_iter().map(|token| token.text).collect();
     assert_eq!(words, ["a", "'", "life", "b", "l"]);
 }
 
 #[test]
 fn what_exists_for_tests_is_marked() {
-    let source = Source::new(
-        "src/x.rs",
-        "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\n#[cfg(test)]\nuse y;\nfn c() {}",
-    );
-    let functions: Vec<_> = source
-        .functions()
-        .into_iter()
-        .map(|(name, _, _, in_test)| (name, in_test))
-        .collect();
+    let source =
+        Source::new("src/x.rs", "fn a() {}\n#[cfg(test)]\nmod tests { fn b() {} }\n#[cfg(test)]\nuse y;\nfn c() {}");
+    let functions: Vec<_> = source.functions().into_iter().map(|(name, _, _, in_test)| (name, in_test)).collect();
     let expected = [("a", false), ("b", true), ("c", false)];
-    assert_eq!(
-        functions,
-        expected.map(|(name, in_test)| (name.to_owned(), in_test))
-    );
+    assert_eq!(functions, expected.map(|(name, in_test)| (name.to_owned(), in_test)));
     assert!(Source::new("src/x/tests.rs", "fn a() {}").tokens[0].in_test);
 }
 
 #[test]
 fn use_trees_are_written_out() {
-    let source = Source::new(
-        "src/x.rs",
-        "use std::{fs, time::{Duration, Instant}, sync::*};\nlet y = crate::mqtt::decode(z);",
-    );
-    let paths: Vec<String> = source
-        .paths()
-        .into_iter()
-        .map(|(_, path)| path.join("::"))
-        .collect();
-    for wanted in [
-        "std::fs",
-        "std::time::Duration",
-        "std::time::Instant",
-        "std::sync::*",
-        "crate::mqtt::decode",
-    ] {
-        assert!(
-            paths.iter().any(|path| path == wanted),
-            "{wanted} is missing in {paths:?}"
-        );
+    let source =
+        Source::new("src/x.rs", "use std::{fs, time::{Duration, Instant}, sync::*};\nlet y = crate::mqtt::decode(z);");
+    let paths: Vec<String> = source.paths().into_iter().map(|(_, path)| path.join("::")).collect();
+    for wanted in ["std::fs", "std::time::Duration", "std::time::Instant", "std::sync::*", "crate::mqtt::decode"] {
+        assert!(paths.iter().any(|path| path == wanted), "{wanted} is missing in {paths:?}");
     }
 }
