@@ -5,6 +5,11 @@
 mod support;
 
 mod daemon {
+    mod delivery;
     mod kill9;
+    mod properties;
+    mod retained;
     mod sessions;
+    mod subscriptions;
+    mod wills;
 }
