@@ -7,6 +7,7 @@ mod support;
 mod daemon {
     mod delivery;
     mod kill9;
+    mod malformed;
     mod properties;
     mod retained;
     mod sessions;

@@ -238,12 +238,18 @@ impl Client {
 
     /// Everything that comes until the broker closes the connection; fails when it does not.
     pub fn until_closed(&mut self) -> Vec<Received> {
+        let (received, end) = self.until_end(PATIENCE);
+        assert_eq!(end, End::Closed, "after {received:?}");
+        received
+    }
+
+    /// Everything that comes until nothing more does for so long, and why.
+    pub fn until_end(&mut self, patience: Duration) -> (Vec<Received>, End) {
         let mut received = Vec::new();
         loop {
-            match self.receive(PATIENCE) {
+            match self.receive(patience) {
                 Ok(packet) => received.push(packet),
-                Err(End::Closed) => return received,
-                Err(end) => panic!("not closed but {end:?} after {received:?}"),
+                Err(end) => return (received, end),
             }
         }
     }
