@@ -114,7 +114,7 @@ impl Report<'_> {
         let Effort { measured, idle_clients, queued, .. } = self.effort;
         format!(
             "# Benchmarks\n\n\
-             Written by `make bench ARGS=\"{arguments}\"`; do not edit.\n\n\
+             Written by `make bench ARGS=\"{arguments} --write docs/benchmarks.md\"`; do not edit.\n\n\
              {rounds} interleaved rounds: in each, every scenario runs against every broker in turn, each time with a \
              fresh process and an empty directory. Shown are medians over the rounds, and ratios of medians. Brokers \
              and load share the machine and talk over the loopback; live traffic is measured for {seconds} s a run, \
@@ -126,7 +126,8 @@ impl Report<'_> {
              by about a fifth on a shared machine; a ratio that close to its goal proves nothing either way.\n\n\
              - {processor}, {processors} processors, {system}, Linux {kernel}, load averages at the start {load}\n\
              {versions}\n{table}\n{faults}\n\
-             `abs.`: a bound on Gatehouse's own figure. `sync`: a multiple of the median `fdatasync` of a small append \
+             The first goal is the aim from the start, the second the aim close to the limit; both compare with \
+             mosquitto, the last column with the floor. `abs.`: a bound on Gatehouse's own figure. `sync`: a multiple of the median `fdatasync` of a small append \
              beside the run.\n",
             arguments = self.arguments,
             rounds = self.rounds,
