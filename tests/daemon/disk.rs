@@ -2,9 +2,10 @@
 
 use crate::support::client::{Client, End};
 use crate::support::daemon::{Daemon, Starting, binary, data_dir};
-use crate::support::wire::{Connect, Message, Received, Version::V5};
+use crate::support::wire::{Connect, Kind, Message, Received, Version::V5};
 use crate::support::{eventually, not_run};
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -99,8 +100,8 @@ fn nothing_is_confirmed_when_the_flush_fails() {
     };
     publisher.send(&Message::new("flush", "5", 1).id(600).encode(V5));
     match publisher.receive(SILENCE) {
-        Err(End::Silent | End::Closed) => {}
-        Ok(Received::Acknowledge { reason: 0x80.., .. } | Received::Disconnect { .. }) => {}
+        Err(End::Silent | End::Closed)
+        | Ok(Received::Acknowledge { reason: 0x80.., .. } | Received::Disconnect { .. }) => {}
         other => panic!("spoken on a disk that fails: {other:?}"),
     }
     // QoS 0 needs no disk.
@@ -149,59 +150,101 @@ fn a_full_disk_refuses_what_it_cannot_keep_and_keeps_what_it_confirmed() {
         Ok(disk) => disk,
         Err(why) => return not_run("a full disk", &why),
     };
-    let daemon = Daemon::start_on(&disk.0.join("data"));
+    let daemon = Daemon::start_on(&disk.0);
     let connect = absent_reader(&daemon, "full/#");
-    let mut publisher = Client::fresh(daemon.address(), V5, "publisher");
     let mut live = Client::fresh(daemon.address(), V5, "live");
     live.subscribe("live", 0);
+    let mut numbers = Numbers::new(daemon.address());
+    assert_eq!(numbers.publish(), Some(0));
     let ballast = disk.0.join("ballast");
-    let mut ledger = Vec::new();
-    publish_number(&mut publisher, &mut ledger);
     fill(&ballast);
-    let refused = (0..10_000).any(|_| publish_number(&mut publisher, &mut ledger) == QUOTA_EXCEEDED);
-    assert!(refused, "10,000 messages of 1 kB were confirmed on a full disk");
-    // QoS 0 needs no disk.
-    publisher.publish(&Message::new("live", "still here", 0));
+    let mut refused = || (0..10_000).any(|_| numbers.publish() == Some(QUOTA_EXCEEDED));
+    assert!(refused(), "10,000 messages of 1 kB were confirmed on a full disk");
+    // QoS 0 needs no disk, and QoS 2 is refused like QoS 1.
+    let mut other = Client::fresh(daemon.address(), V5, "other");
+    other.publish(&Message::new("live", "still here", 0));
     assert_eq!(live.message().text(), "still here");
+    assert_eq!(other.publish(&Message::new("full/refused", "", 2)), QUOTA_EXCEEDED);
     eventually("a word about the disk in the log", || {
         let log = daemon.log().to_lowercase();
         (log.contains("disk") && log.contains("full")).then_some(())
     });
     std::fs::remove_file(&ballast).unwrap();
-    eventually("messages to be taken again", || (publish_number(&mut publisher, &mut ledger) == 0).then_some(()));
+    numbers.settle();
+    eventually("messages to be taken again", || (numbers.publish() == Some(0)).then_some(()));
+    numbers.settle();
     daemon.kill9();
-    let daemon = Daemon::start_on(&disk.0.join("data"));
+    let daemon = Daemon::start_on(&disk.0);
     let (mut reader, session_present) = Client::connect(daemon.address(), &connect);
     assert!(session_present);
-    assert_only_confirmed_arrive(&mut reader, &ledger);
-    drop(daemon);
-    drop(disk);
-}
-
-/// Publishes the next number at QoS 1 and 2 in turn and notes how it was answered.
-fn publish_number(publisher: &mut Client, ledger: &mut Vec<u8>) -> u8 {
-    let number = ledger.len();
-    let qos = if number % 2 == 0 { 1 } else { 2 };
-    let payload = format!("{number:01000}");
-    let reason = publisher.publish(&Message::new("full/x", payload, qos));
-    assert!(reason < 0x80 || reason == QUOTA_EXCEEDED, "number {number}: {reason:#04x}");
-    ledger.push(reason);
-    reason
-}
-
-/// What was confirmed arrives in order; what was refused does not arrive at all.
-fn assert_only_confirmed_arrive(reader: &mut Client, ledger: &[u8]) {
-    let confirmed = ledger.iter().enumerate().filter(|(_, reason)| **reason < 0x80);
-    for (number, _) in confirmed {
-        let message = reader.message();
-        assert_eq!(message.text().parse(), Ok(number));
+    // What was confirmed arrives in order; what was refused does not arrive at all.
+    for number in numbers.confirmed {
+        assert_eq!(reader.message().text().parse(), Ok(number));
     }
     reader.assert_quiet();
 }
 
+/// Messages that may wait for an answer: those of a commit that failed, not whatever comes after it.
+const OPEN_MAX: usize = 5;
+
+/// Numbered messages of 1 kB at QoS 1, and which of them were confirmed.
+struct Numbers {
+    address: SocketAddr,
+    client: Client,
+    next: u16,
+    confirmed: Vec<u16>,
+    /// Messages that got no answer yet, with the clients that wait for it.
+    open: Vec<(u16, Client)>,
+}
+
+impl Numbers {
+    fn new(address: SocketAddr) -> Self {
+        let client = Client::fresh(address, V5, "numbers");
+        Self { address, client, next: 1, confirmed: Vec::new(), open: Vec::new() }
+    }
+
+    /// Publishes the next number; tells the reason it was answered with, if it was.
+    fn publish(&mut self) -> Option<u8> {
+        let number = self.next;
+        self.next += 1;
+        self.client.send(&Message::new("full/x", format!("{number:01000}"), 1).id(number).encode(V5));
+        match self.client.receive(SILENCE) {
+            Ok(Received::Acknowledge { kind: Kind::Puback, reason, .. }) => {
+                self.note(number, reason);
+                Some(reason)
+            }
+            Err(End::Silent) => {
+                assert!(self.open.len() < OPEN_MAX, "{OPEN_MAX} messages got no answer at all");
+                let name = format!("numbers-{number}");
+                let next = Client::fresh(self.address, V5, &name);
+                self.open.push((number, std::mem::replace(&mut self.client, next)));
+                None
+            }
+            other => panic!("number {number}: {other:?}"),
+        }
+    }
+
+    fn note(&mut self, number: u16, reason: u8) {
+        match reason {
+            0 => self.confirmed.push(number),
+            QUOTA_EXCEEDED => {}
+            _ => panic!("number {number}: {reason:#04x}"),
+        }
+    }
+
+    /// Waits until everything was answered.
+    fn settle(&mut self) {
+        for (number, mut client) in std::mem::take(&mut self.open) {
+            let reason = client.acknowledged(Kind::Puback, number);
+            self.note(number, reason);
+        }
+        self.confirmed.sort_unstable();
+    }
+}
+
 /// Takes all space that is left.
 fn fill(ballast: &Path) {
-    let mut file = std::fs::File::create(ballast).unwrap();
+    let mut file = std::fs::File::create(ballast).expect("a disk that is not full yet");
     let chunk = [0x55; 4096];
     while std::io::Write::write_all(&mut file, &chunk).is_ok() {}
 }
@@ -215,7 +258,7 @@ fn a_gateway_on_a_full_disk_says_so() {
     };
     fill(&disk.0.join("ballast"));
     let mut command = Command::new(binary());
-    command.args(["run", "--listen", "127.0.0.1:0", "--data-dir"]).arg(disk.0.join("data"));
+    command.args(["run", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&disk.0);
     let ended = Starting::run(command, outside.path()).ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let said = ended.errors.to_lowercase();

@@ -79,7 +79,7 @@ fn paho_does_all_it_can() {
         return not_run("paho", "target/python has no paho-mqtt; scripts/python.sh makes it when PyPI can be reached");
     }
     let daemon = Daemon::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon/peers/paho.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon/peers/walk_paho.py");
     for version in ["3.1.1", "5.0"] {
         let mut command = Command::new(&python);
         command.arg(&script).args([&daemon.address().port().to_string(), version]);

@@ -31,7 +31,7 @@ pub struct Daemon {
     address: SocketAddr,
     data: PathBuf,
     /// Lives as long as the daemon when nobody else keeps the data.
-    _owned: Option<tempfile::TempDir>,
+    owned: Option<tempfile::TempDir>,
 }
 
 impl Daemon {
@@ -39,7 +39,7 @@ impl Daemon {
     pub fn start() -> Self {
         let owned = data_dir();
         let mut daemon = Self::start_on(owned.path());
-        daemon._owned = Some(owned);
+        daemon.owned = Some(owned);
         daemon
     }
 
@@ -147,7 +147,7 @@ impl Starting {
             }
         }
         let child = self.child.take().expect("still starting");
-        let daemon = Daemon { child, address: addresses[0], data: self.data.clone(), _owned: None };
+        let daemon = Daemon { child, address: addresses[0], data: self.data.clone(), owned: None };
         Ok((daemon, addresses))
     }
 

@@ -1,4 +1,4 @@
-"""Walks paho-mqtt through a gateway: python paho.py PORT 3.1.1|5.0. Prints "all well", or fails."""
+"""Walks paho-mqtt through a gateway: python walk_paho.py PORT 3.1.1|5.0. Prints "all well", or fails."""
 
 import queue
 import sys
@@ -8,7 +8,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 PORT = int(sys.argv[1])
-IS_V5 = sys.argv[2] == "5.0"
+VERSION = sys.argv[2]
+IS_V5 = VERSION == "5.0"
 PATIENCE_SECONDS = 20
 
 
@@ -86,13 +87,13 @@ def walk():
     publisher.publish("kept", "", 1, retain=True)
     reader.expect("kept", "", 1)
 
-    sleeper = Client("sleeper", clean=False)
+    sleeper = Client(f"sleeper-{VERSION}", clean=False)
     assert not sleeper.connect()
     sleeper.subscribe("night/#", 2)
     sleeper.disconnect()
     for qos in (1, 2):
         publisher.publish("night/x", f"for later {qos}", qos)
-    sleeper = Client("sleeper", clean=False)
+    sleeper = Client(f"sleeper-{VERSION}", clean=False)
     assert sleeper.connect()
     for qos in (1, 2):
         sleeper.expect("night/x", f"for later {qos}", qos)
