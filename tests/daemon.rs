@@ -6,8 +6,11 @@ mod support;
 
 mod daemon {
     mod delivery;
+    mod disk;
     mod kill9;
     mod malformed;
+    mod peers;
+    mod process;
     mod properties;
     mod retained;
     mod sessions;
