@@ -11,6 +11,7 @@
 //! | 4 | `daemon`, `cli` | how it is all put together |
 
 pub mod base;
+pub mod broker;
 #[cfg(feature = "daemon")]
 pub mod client;
 pub mod config;
@@ -18,3 +19,5 @@ pub mod device;
 #[cfg(feature = "daemon")]
 pub mod drivers;
 pub mod mqtt;
+#[cfg(feature = "daemon")]
+pub mod store;
