@@ -6,7 +6,7 @@ pub(super) mod peer;
 
 use super::backoff::Backoff;
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, output_meta, stopped};
+use super::{DriverError, House, Start, output_meta, remembered, stopped};
 use crate::base::Moment;
 use crate::config::{BusSettings, DeviceSettings, LineDevice, PortSource};
 use crate::device::{Meta, OutputEvent, OutputInput, OutputSpec, Outputs, PropertyMeta, Value};
@@ -63,7 +63,9 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = describe(house, device, line);
-    let door = Door::open(&house.connect, &house.settings.gateway.base, device.command_ttl, &meta).await?;
+    let kept = remembered(line.outputs.iter().map(|output| (&output.id, &output.output)));
+    let base = &house.settings.gateway.base;
+    let door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
     let mut running = Device::new(house, line, door, start);
     let mut backoff = Backoff::new(REOPEN_MIN, REOPEN_MAX);
     let mut reopen = Some(house.clock.now());

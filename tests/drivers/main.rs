@@ -1,0 +1,7 @@
+//! Drivers against simulated lines and real pseudo-terminals, seen by an MQTT client through the real broker.
+
+mod gpio;
+mod hub;
+mod line;
+mod observer;
+mod onewire;
