@@ -28,7 +28,7 @@ fn source(path: &Path) -> Source {
 fn problems(files: &[Source]) -> String {
     match check(files) {
         Ok(_) => "no problem\n".to_owned(),
-        Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+        Err(problems) => problems.iter().fold(String::new(), |text, problem| text + &problem.to_string() + "\n"),
     }
 }
 

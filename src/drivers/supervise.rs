@@ -23,8 +23,8 @@ struct Patience {
 
 const PATIENCE: Patience = Patience {
     restart_min: Duration::from_secs(1),
-    restart_max: Duration::from_secs(60),
-    recovered: Duration::from_secs(60),
+    restart_max: Duration::from_mins(1),
+    recovered: Duration::from_mins(1),
     stop: Duration::from_secs(5),
 };
 
@@ -71,7 +71,7 @@ where
     let mut backoff = Backoff::new(patience.restart_min, patience.restart_max);
     let mut start = Start::Fresh;
     loop {
-        let began = Instant::now();
+        let since = Instant::now();
         // A task of its own: a panic ends that task and is told here.
         let mut task = tokio::spawn(begin(start));
         let ended = tokio::select! {
@@ -87,7 +87,7 @@ where
             Ok(Err(error)) => tracing::error!(driver = name, %error, "failed"),
             Err(panic) => tracing::error!(driver = name, %panic, "panicked"),
         }
-        if began.elapsed() >= patience.recovered {
+        if since.elapsed() >= patience.recovered {
             backoff.succeeded();
         }
         start = Start::AfterFault;
@@ -113,7 +113,7 @@ mod tests {
     const SHORT: Patience = Patience {
         restart_min: Duration::from_millis(1),
         restart_max: Duration::from_millis(2),
-        recovered: Duration::from_secs(60),
+        recovered: Duration::from_mins(1),
         stop: Duration::from_millis(10),
     };
 

@@ -50,7 +50,7 @@ impl Hub {
     }
 
     fn until(&self, deadline: Option<Moment>) -> Duration {
-        deadline.map_or(Duration::from_secs(3600), |deadline| deadline.saturating_since(self.now()))
+        deadline.map_or(Duration::from_hours(1), |deadline| deadline.saturating_since(self.now()))
     }
 
     fn open(&mut self, stream: DuplexStream, arrived: mpsc::Sender<Arrived>) {
