@@ -117,10 +117,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 fn backend(setting: GpioBackend) -> Backend {
     match setting {
-        GpioBackend::Auto if has_gpiochip() => Backend::Gpiochip,
-        GpioBackend::Auto | GpioBackend::Simulated => Backend::Simulated,
-        GpioBackend::Gpiochip => Backend::Gpiochip,
         GpioBackend::Rppal => Backend::Rppal,
+        _ if setting.is_simulated(has_gpiochip()) => Backend::Simulated,
+        GpioBackend::Auto | GpioBackend::Gpiochip | GpioBackend::Simulated => Backend::Gpiochip,
     }
 }
 
