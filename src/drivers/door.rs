@@ -42,6 +42,7 @@ struct Sender {
 /// Until [`online`](Door::online) is called the device is offline, whatever is still retained of its values.
 #[derive(Debug)]
 pub(super) struct Door {
+    id: String,
     client: Client<DuplexStream>,
     topics: DeviceTopics,
     command_ttl: Duration,
@@ -72,6 +73,7 @@ impl Door {
         let (client, _) = Client::connect(connect.open().await?, &options).await?;
         let settable = meta.properties.iter().filter(|(_, property)| property.settable);
         let mut door = Self {
+            id: meta.id.clone(),
             client,
             command_ttl,
             settable: settable.map(|(id, _)| id.clone()).collect(),
@@ -172,7 +174,7 @@ impl Door {
         if !self.troubles.set(part, kind, text, civil_now()) {
             return Ok(());
         }
-        tracing::warn!(part, kind, text, "trouble");
+        tracing::warn!(device = self.id, part, kind, text, "trouble");
         self.retain(self.topics.problem(), self.troubles.to_json())
     }
 
@@ -181,7 +183,7 @@ impl Door {
         if !self.troubles.clear(part) {
             return Ok(());
         }
-        tracing::info!(part, "well again");
+        tracing::info!(device = self.id, part, "well again");
         self.retain(self.topics.problem(), self.troubles.to_json())
     }
 

@@ -202,6 +202,28 @@ async fn stopping_leaves_outputs_in_their_failsafe_state_and_devices_offline() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_not_there_is_a_problem_of_its_device_alone() {
+    let text = r#"
+        schema = 1
+        [gpio]
+        backend = "gpiochip"
+        [device.lamp.out.light]
+        line = "NO-SUCH-LINE"
+        [device.flow]
+        driver = "w1"
+        rom = "28-0316a2795cff"
+        simulate = 48.5
+    "#;
+    let mut observer = Observer::start(&hub::start(), settings(text)).await;
+    observer.see_part("lamp/$problem", r#""lines":{"kind":"open""#).await;
+    assert_eq!(observer.retained("lamp/$availability").await.as_deref(), Some("offline"));
+    if !observer.has_seen("flow/$availability online") {
+        observer.see("flow/$availability", "online").await;
+    }
+    observer.stop().await;
+}
+
+#[tokio::test]
 async fn an_output_comes_back_as_it_was() {
     let text = r#"
         schema = 1

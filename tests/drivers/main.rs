@@ -1,4 +1,5 @@
 //! Drivers against simulated lines and real pseudo-terminals, seen by an MQTT client through the real broker.
+#![cfg(feature = "daemon")]
 
 mod gpio;
 mod hub;
