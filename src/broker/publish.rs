@@ -192,7 +192,7 @@ impl Broker {
         Held { connection, generation, answer }
     }
 
-    fn origin(&self, connection: ConnectionId) -> Origin {
+    pub(super) fn origin(&self, connection: ConnectionId) -> Origin {
         self.connections[connection.index()].as_ref().map_or(Origin::Network, |c| c.origin)
     }
 }

@@ -14,6 +14,8 @@ const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo/gatehouse
 struct House {
     daemon: Daemon,
     watcher: Client,
+    /// Topic and payload of everything seen.
+    seen: Vec<String>,
 }
 
 impl House {
@@ -22,7 +24,7 @@ impl House {
         let daemon = starting.listening().unwrap_or_else(|what| panic!("{what}"));
         let mut watcher = Client::fresh(daemon.address(), Version::V5, "watcher");
         watcher.subscribe("home/#", 1);
-        Self { daemon, watcher }
+        Self { daemon, watcher, seen: Vec::new() }
     }
 
     /// Waits for a message with this topic below `home` whose payload contains a text.
@@ -30,6 +32,7 @@ impl House {
         let topic = format!("home/{topic}");
         loop {
             let message = self.watcher.message();
+            self.seen.push(format!("{} {}", message.topic, message.text()));
             if message.topic == topic && message.text().contains(part) {
                 return message;
             }
@@ -78,6 +81,20 @@ fn interrupted_it_leaves_the_house_safe_and_ends_well() {
     house.see("blind/down", "false");
     house.see("blind/$availability", "offline");
     assert_eq!(house.daemon.stop(Signal::SIGINT).code(), Some(0));
+}
+
+#[test]
+fn a_stranger_cannot_take_the_place_of_a_driver() {
+    let data = data_dir();
+    let mut house = House::start(data.path());
+    house.see("blind/$availability", "online");
+    house.seen.clear();
+    let address = house.daemon.address().to_string();
+    let output = gatehouse(&["pub", "--to", &address, "--id", "$device/blind", "home/blind/up/set", "true"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    house.publish("home/blind/up/get", "");
+    house.see("blind/up", "false");
+    assert!(!house.seen.contains(&"home/blind/$availability offline".to_owned()), "{:?}", house.seen);
 }
 
 #[test]
