@@ -1,7 +1,7 @@
 //! Devices on simulated GPIO lines.
 
-use crate::hub;
-use crate::observer::{Observer, settings};
+use super::hub;
+use super::observer::{Observer, settings};
 use gatehouse::client::{Event, Message};
 use gatehouse::mqtt::packet::SubscriptionOptions;
 use gatehouse::mqtt::{Property, QoS};
@@ -109,7 +109,7 @@ async fn a_retained_command_is_refused_and_cleared() {
 #[tokio::test]
 async fn a_command_retained_before_the_start_does_not_switch_anything() {
     let connect = hub::start();
-    let mut early = crate::observer::client(&connect, "early").await;
+    let mut early = super::observer::client(&connect, "early").await;
     early.publish(Message::new("home/blind/up/set", "true").retained().qos(QoS::AtLeastOnce)).expect("room");
     early.settle().await.expect("an answer");
     let mut observer = Observer::start(&connect, settings(BLIND)).await;
@@ -132,7 +132,7 @@ async fn the_sender_of_a_request_gets_its_answer_where_it_wants_it() {
     let connect = hub::start();
     let mut observer = Observer::start(&connect, settings(BLIND)).await;
     observer.see("blind/$availability", "online").await;
-    let mut sender = crate::observer::client(&connect, "sender").await;
+    let mut sender = super::observer::client(&connect, "sender").await;
     sender.subscribe(&[("answers/me", SubscriptionOptions::plain(QoS::AtLeastOnce))]).expect("a filter");
     let request = Message::new("home/blind/up/set", "true").qos(QoS::AtLeastOnce);
     let request = request.property(Property::ResponseTopic("answers/me"));

@@ -1,7 +1,7 @@
 //! Serial devices behind real pseudo-terminals.
 
-use crate::hub;
-use crate::observer::{Observer, settings};
+use super::hub;
+use super::observer::{Observer, settings};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,7 +1,7 @@
 //! Simulated thermometers.
 
-use crate::hub;
-use crate::observer::{Observer, settings};
+use super::hub;
+use super::observer::{Observer, settings};
 
 const FLOW: &str = r#"
     schema = 1

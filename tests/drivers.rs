@@ -1,8 +1,10 @@
 //! Drivers against simulated lines and real pseudo-terminals, seen by an MQTT client through the real broker.
 #![cfg(feature = "daemon")]
 
-mod gpio;
-mod hub;
-mod line;
-mod observer;
-mod onewire;
+mod drivers {
+    mod gpio;
+    mod hub;
+    mod line;
+    mod observer;
+    mod onewire;
+}
