@@ -2,7 +2,7 @@
 
 use super::{EXIT_RUNTIME, LISTEN_DEFAULT};
 use crate::client::{Client, ClientError, Options};
-use clap::ValueEnum;
+use crate::mqtt::QoS;
 use std::future::Future;
 use std::process::ExitCode;
 use tokio::net::TcpStream;
@@ -24,28 +24,10 @@ pub struct AddressArgs {
     password: Option<String>,
 }
 
-/// Quality of service, as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum QoS {
-    /// At most once
-    #[value(name = "0")]
-    AtMostOnce,
-    /// At least once
-    #[value(name = "1")]
-    AtLeastOnce,
-    /// Exactly once
-    #[value(name = "2")]
-    ExactlyOnce,
-}
-
-impl From<QoS> for crate::mqtt::QoS {
-    fn from(qos: QoS) -> Self {
-        match qos {
-            QoS::AtMostOnce => Self::AtMostOnce,
-            QoS::AtLeastOnce => Self::AtLeastOnce,
-            QoS::ExactlyOnce => Self::ExactlyOnce,
-        }
-    }
+/// Reads a quality of service: 0, 1 or 2.
+pub fn qos(text: &str) -> Result<QoS, String> {
+    let qos = text.parse().ok().and_then(QoS::from_bits);
+    qos.ok_or_else(|| "expected 0 (at most once), 1 (at least once) or 2 (exactly once)".to_owned())
 }
 
 impl AddressArgs {

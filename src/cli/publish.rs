@@ -1,7 +1,8 @@
 //! `gatehouse pub`.
 
-use super::address::{AddressArgs, QoS};
+use super::address::{AddressArgs, qos};
 use crate::client::{ClientError, Event, Message};
+use crate::mqtt::QoS;
 use std::process::ExitCode;
 
 /// Publish a message, and wait until the broker has it.
@@ -22,7 +23,7 @@ pub struct PublishArgs {
     #[arg(long, short)]
     retain: bool,
     /// Quality of service
-    #[arg(long, short, value_enum, default_value = "1")]
+    #[arg(long, short, value_parser = qos, value_name = "0|1|2", default_value = "1")]
     qos: QoS,
     #[command(flatten)]
     address: AddressArgs,
@@ -35,7 +36,7 @@ pub fn run(args: &PublishArgs) -> ExitCode {
 
 async fn publish(args: &PublishArgs) -> Result<(), ClientError> {
     let mut client = args.address.connect().await?;
-    let message = Message::new(&args.topic, args.payload.as_bytes()).qos(args.qos.into());
+    let message = Message::new(&args.topic, args.payload.as_bytes()).qos(args.qos);
     client.publish(if args.retain { message.retained() } else { message })?;
     client.settle().await?;
     if args.qos != QoS::AtMostOnce

@@ -1,7 +1,8 @@
 //! `gatehouse sub`.
 
-use super::address::{AddressArgs, QoS};
+use super::address::{AddressArgs, qos};
 use crate::client::{ClientError, Event, Message};
+use crate::mqtt::QoS;
 use crate::mqtt::packet::SubscriptionOptions;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ pub struct SubscribeArgs {
     #[arg(long, short, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Highest quality of service
-    #[arg(long, short, value_enum, default_value = "1")]
+    #[arg(long, short, value_parser = qos, value_name = "0|1|2", default_value = "1")]
     qos: QoS,
     #[command(flatten)]
     address: AddressArgs,
@@ -35,7 +36,7 @@ pub fn run(args: &SubscribeArgs) -> ExitCode {
 
 async fn subscribe(args: &SubscribeArgs) -> Result<(), ClientError> {
     let mut client = args.address.connect().await?;
-    let options = SubscriptionOptions::plain(args.qos.into());
+    let options = SubscriptionOptions::plain(args.qos);
     let filters: Vec<_> = args.filters.iter().map(|filter| (filter.as_str(), options)).collect();
     client.subscribe(&filters)?;
     let mut seen = 0;

@@ -50,7 +50,7 @@ impl Board {
     }
 }
 
-fn greenhouse(link: &Path) -> String {
+fn greenhouse(link: &Path, stale: &str, confirm: &str) -> String {
     format!(
         r#"
         schema = 1
@@ -67,11 +67,11 @@ fn greenhouse(link: &Path) -> String {
         range = [-40.0, 85.0]
         [device.greenhouse.prop.soil]
         key = "H"
-        stale_after = "300ms"
+        {stale}
         [device.greenhouse.out.pump]
         key = "P"
         write = "PUMP={{int}}\n"
-        confirm = "400ms"
+        {confirm}
         "#,
         link.display()
     )
@@ -79,9 +79,14 @@ fn greenhouse(link: &Path) -> String {
 
 /// A house with a board that has spoken.
 async fn house(directory: &Path) -> (Observer, Board) {
+    house_with(directory, "", "").await
+}
+
+/// The same, with keys for the soil and for the pump.
+async fn house_with(directory: &Path, stale: &str, confirm: &str) -> (Observer, Board) {
     let link = directory.join("uno");
     let mut board = Board::plug(&link);
-    let mut observer = Observer::start(&hub::start(), settings(&greenhouse(&link))).await;
+    let mut observer = Observer::start(&hub::start(), settings(&greenhouse(&link, stale, confirm))).await;
     board.print_until("T:21.5;H:412;P:0\r\n", &mut observer, "greenhouse/$availability", "online").await;
     (observer, board)
 }
@@ -111,7 +116,7 @@ async fn a_command_is_done_when_the_board_says_so() {
 #[tokio::test]
 async fn a_command_that_the_board_does_not_follow_fails() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (mut observer, mut board) = house(directory.path()).await;
+    let (mut observer, mut board) = house_with(directory.path(), "", r#"confirm = "200ms""#).await;
     observer.say("greenhouse/pump/set", "true").await;
     board.expect("PUMP=1\n").await;
     let result = observer.see_part("greenhouse/pump/$result", "failed").await;
@@ -139,7 +144,7 @@ async fn a_board_that_is_unplugged_is_offline_and_comes_back() {
 async fn a_port_that_is_not_there_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let link = directory.path().join("uno");
-    let mut observer = Observer::start(&hub::start(), settings(&greenhouse(&link))).await;
+    let mut observer = Observer::start(&hub::start(), settings(&greenhouse(&link, "", ""))).await;
     let problem = observer.see_part("greenhouse/$problem", r#""port":{"kind":"open""#).await;
     assert!(problem.contains("No such file"), "{problem}");
     assert_eq!(observer.retained("greenhouse/$availability").await.as_deref(), Some("offline"));
@@ -161,7 +166,7 @@ async fn values_that_cannot_be_true_are_a_problem() {
 #[tokio::test]
 async fn a_value_that_is_not_reported_any_more_is_stale() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (mut observer, mut board) = house(directory.path()).await;
+    let (mut observer, mut board) = house_with(directory.path(), r#"stale_after = "300ms""#, "").await;
     observer.see_part("greenhouse/$problem", r#""soil":{"kind":"stale""#).await;
     board.print("H:412\n").await;
     observer.see("greenhouse/soil", "412").await;
@@ -169,8 +174,7 @@ async fn a_value_that_is_not_reported_any_more_is_stale() {
 
 #[tokio::test]
 async fn the_simulated_board_answers_and_can_be_unplugged() {
-    let file = greenhouse(Path::new("/dev/null")).replace(r#"path = "/dev/null""#, r#"simulate = "arduino""#);
-    let file = file.replace(r#"stale_after = "300ms""#, "");
+    let file = greenhouse(Path::new("/dev/null"), "", "").replace(r#"path = "/dev/null""#, r#"simulate = "arduino""#);
     let mut observer = Observer::start(&hub::start(), settings(&file)).await;
     observer.see("greenhouse/$availability", "online").await;
     observer.say("greenhouse/pump/set", "toggle").await;
