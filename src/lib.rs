@@ -6,9 +6,24 @@
 //! |---|---|---|
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
-//! | 2 | `broker`, `device`, `config` | decisions, as plain state machines: no clock, disk, socket or thread |
-//! | 3 | `net`, `store`, `client`, `drivers` | one part of the outside world each |
-//! | 4 | `daemon`, `cli` | how it is all put together |
+//! | 2 | [`broker`], [`device`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
+//! | 3 | [`net`], [`store`], [`client`], [`drivers`] | one part of the outside world each |
+//! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
 pub mod base;
+pub mod broker;
+#[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
+pub mod client;
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod daemon;
+pub mod device;
+#[cfg(feature = "daemon")]
+pub mod drivers;
 pub mod mqtt;
+#[cfg(feature = "daemon")]
+pub mod net;
+#[cfg(feature = "daemon")]
+pub mod store;

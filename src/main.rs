@@ -1,2 +1,7 @@
 //! The `gatehouse` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatehouse::cli::main()
+}

@@ -89,3 +89,12 @@ pub const BLOCK_MESSAGES: u64 = 256;
 
 /// Subscriptions in one SUBSCRIBE or UNSUBSCRIBE.
 pub const FILTERS_PER_PACKET: usize = 1_000;
+
+/// Bytes read from one connection in one turn; one buffer serves all.
+pub const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// Connections accepted in one turn.
+pub const ACCEPTS_PER_TURN: usize = 256;
+
+/// Sockets beyond the limit of connections: those whose CONNECT has not come.
+pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;

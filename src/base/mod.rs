@@ -3,7 +3,9 @@
 //! Knows nothing of MQTT, devices or the machine it runs on.
 
 pub mod bytes;
+mod duration;
 pub mod limits;
 mod moment;
 
+pub use duration::{DURATION_MAX, DurationError, duration_text, parse_duration};
 pub use moment::Moment;

@@ -1,0 +1,9 @@
+# make bench: Gatehouse, mosquitto and a floor side by side. Figures need a quiet machine.
+#   make bench ARGS="--rounds 9 --only pairs"
+#   make bench ARGS="--write docs/benchmarks.md"
+
+.PHONY: bench
+
+bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
+	scripts/setup.sh bench
+	cargo bench --bench compare -- $(ARGS)

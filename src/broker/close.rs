@@ -1,0 +1,147 @@
+//! How connections and sessions end: DISCONNECT, loss, will, expiry.
+
+use super::Broker;
+use super::change::Change;
+use super::connection::{Connected, Phase};
+use super::ids::{ConnectionId, SessionKey, SessionNumber};
+use super::output::Output;
+use super::session::NEVER;
+use super::timers::Timer;
+use super::will::Will;
+use crate::base::Moment;
+use crate::mqtt::packet::Disconnect;
+use crate::mqtt::{Properties, ReasonCode};
+use std::time::Duration;
+
+impl Broker {
+    /// The client leaves ([MQTT-3.14.4-3]: without a reason to send the will, it is dropped).
+    pub(super) fn disconnect_packet(&mut self, now: Moment, from: ConnectionId, packet: &Disconnect<'_>) {
+        let Some(connected) = self.connected_mut(from) else { return };
+        let key = connected.session;
+        if packet.reason == ReasonCode::SUCCESS
+            && let Some(rare) = &mut connected.rare
+        {
+            rare.will = None;
+        }
+        if let Some(expiry) = packet.session_expiry() {
+            // [MQTT-3.14.2-2]: an expiry of 0 in CONNECT cannot be raised; the session still has that expiry.
+            if self.sessions.at(key).expiry == 0 && expiry > 0 {
+                return self.close_with(now, from, ReasonCode::PROTOCOL_ERROR);
+            }
+            self.keep_expiry(key, expiry);
+        }
+        self.close_quietly(now, from);
+    }
+
+    /// The socket is gone: the number may be used again.
+    pub(super) fn closed(&mut self, now: Moment, id: ConnectionId) {
+        self.detach(now, id);
+        self.connections[id.index()] = None;
+        self.outboxes.open(id);
+    }
+
+    /// Closes a connection after telling a 5.0 client why.
+    pub(super) fn close_with(&mut self, now: Moment, id: ConnectionId, reason: ReasonCode) {
+        if let Some(connected) = self.connected(id)
+            && connected.version.is_v5()
+        {
+            let packet = Disconnect { reason, properties: Properties::NONE };
+            packet.encode(connected.version, self.outboxes.append(id));
+        }
+        self.close_quietly(now, id);
+    }
+
+    /// Closes a connection; what is in its outbox is written first.
+    pub(super) fn close_quietly(&mut self, now: Moment, id: ConnectionId) {
+        let Some(Some(connection)) = self.connections.get(id.index()) else { return };
+        if matches!(connection.phase, Phase::Closing) {
+            return;
+        }
+        self.detach(now, id);
+        self.outputs.push_back(Output::Close(id));
+    }
+
+    /// Parts a connection from its session: the will is sent or waits, the session expires or ends.
+    fn detach(&mut self, now: Moment, id: ConnectionId) {
+        let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
+        let Phase::Connected(Connected { session: key, rare, .. }) = phase else { return };
+        self.connected -= 1;
+        let session = self.sessions.at_mut(key);
+        session.connection = None;
+        let (number, expiry) = (session.number, session.expiry);
+        if let Some(outgoing) = &mut session.outgoing {
+            outgoing.rewind();
+        }
+        if let Some(will) = rare.and_then(|rare| rare.will) {
+            if will.delay == 0 || expiry == 0 {
+                self.publish_will(now, &will);
+            } else {
+                let due = now + Duration::from_secs(will.delay.min(expiry).into());
+                let rare = self.sessions.at_mut(key).rare();
+                (rare.will, rare.will_due) = (Some(will), Some(due));
+                self.timers.set(due, Timer::Session(key, number));
+            }
+        }
+        // Publishing the will cannot end the session; it may only have closed other connections.
+        self.start_expiry(now, key, number, expiry);
+    }
+
+    pub(super) fn start_expiry(&mut self, now: Moment, key: SessionKey, number: SessionNumber, expiry: u32) {
+        if expiry == 0 {
+            self.end_session(now, key);
+        } else if expiry != NEVER {
+            let session = self.sessions.at_mut(key);
+            let expires = now + Duration::from_secs(expiry.into());
+            session.rare().expires = Some(expires);
+            self.timers.set(expires, Timer::Session(key, number));
+        }
+    }
+
+    /// A session's will is due, or the session expires. A timer of an earlier absence is passed over.
+    pub(super) fn session_due(&mut self, now: Moment, key: SessionKey, number: SessionNumber) {
+        let Some(session) = self.sessions.with_number(key, number) else { return };
+        if session.connection.is_some() {
+            return;
+        }
+        let Some(rare) = &mut session.rare else { return };
+        let is_expired = rare.expires.is_some_and(|at| at <= now);
+        let will = if is_expired || rare.will_due.is_some_and(|at| at <= now) { rare.will.take() } else { None };
+        if let Some(will) = will {
+            self.publish_will(now, &will);
+        }
+        if is_expired {
+            self.end_session(now, key);
+        }
+    }
+
+    fn publish_will(&mut self, now: Moment, will: &Will) {
+        self.publish_own(now, &will.parts(now), true);
+    }
+
+    /// Ends a session: it is forgotten here and in the store.
+    pub(super) fn end_session(&mut self, now: Moment, key: SessionKey) {
+        let Some(mut session) = self.sessions.remove(key) else { return };
+        for &filter in session.subscriptions.as_slice() {
+            self.subscriptions.remove(filter, key);
+        }
+        if session.is_dirty {
+            self.store.dirty_sessions.retain(|&dirty| dirty != key);
+        }
+        if session.is_stored {
+            self.store.open.change(Change::SessionEnded(session.number));
+            self.store.open.forget_later(now);
+        }
+        if let Some(outgoing) = &session.outgoing {
+            for entry in outgoing.open_entries() {
+                self.release_message(entry.message, session.number);
+            }
+        }
+        if let Some(rare) = &mut session.rare {
+            self.store.blocks.release_row(rare.state_row);
+            if let Some(will) = rare.will.take() {
+                self.publish_will(now, &will);
+            }
+        }
+    }
+}

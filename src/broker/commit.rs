@@ -1,0 +1,150 @@
+//! The end of a turn: when the open group goes to the writer, and what follows its return.
+
+use super::Broker;
+use super::change::{Change, SessionState};
+use super::group::Group;
+use super::ids::{MessageId, SessionKey};
+use super::input::StoreFault;
+use super::outgoing::Progress;
+use super::output::Output;
+use super::session::Session;
+use super::timers::Timer;
+use crate::base::Moment;
+use std::time::Duration;
+
+/// Ranges of dead messages that one group deletes at most, so that no commit gets long.
+const TRASH_PER_GROUP: usize = 16;
+
+/// Longest pause between two tries to write a group that failed.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+impl Broker {
+    /// Hands the open group over if the writer is free and the group is due.
+    pub(super) fn turn_end(&mut self, now: Moment) {
+        if self.store.is_writing || self.store.failed.is_some() {
+            return;
+        }
+        let is_due = self.store.open.due().is_some_and(|due| due <= now);
+        let must_settle = self.store.stopping && !self.is_settled();
+        if !is_due && !must_settle {
+            return;
+        }
+        if self.store.stopping || self.store.open.wants_retained(now) {
+            self.add_lazy_retained();
+        }
+        let dirty = std::mem::take(&mut self.store.dirty_sessions);
+        let states = dirty.iter().map(|&key| self.state_of(key)).collect();
+        let trash = self.store.blocks.take_trash(self.store.open.next_message(), TRASH_PER_GROUP);
+        let group = self.store.open.take(now, states, trash);
+        self.count_blocks(&group, &dirty);
+        if self.store.blocks.has_trash() {
+            self.store.open.forget_later(now);
+        }
+        if !group.is_empty() {
+            self.write(group);
+        }
+    }
+
+    fn write(&mut self, group: Box<Group>) {
+        self.store.is_writing = true;
+        self.outputs.push_back(Output::Commit(group));
+    }
+
+    fn add_lazy_retained(&mut self) {
+        for topic in std::mem::take(&mut self.store.dirty_retained) {
+            self.store.open.change(match self.retained.find(&topic) {
+                Some(message) => Change::RetainedSet(message.clone()),
+                None => Change::RetainedCleared(topic),
+            });
+        }
+        self.store.open.retained_added();
+    }
+
+    /// Where a session stands now; it is no longer dirty.
+    fn state_of(&mut self, key: SessionKey) -> SessionState {
+        let next = self.store.open.next_message();
+        let session = self.sessions.at_mut(key);
+        session.is_dirty = false;
+        session_state(session, next)
+    }
+
+    /// Counts what the group brings alive in the store, and what its states make void.
+    fn count_blocks(&mut self, group: &Group, dirty: &[SessionKey]) {
+        for (place, slot) in group.messages.iter().enumerate() {
+            if let Some(slot) = slot {
+                self.store.blocks.add(MessageId(group.first.0 + place as u64), slot.live);
+            }
+        }
+        if dirty.is_empty() {
+            return;
+        }
+        self.store.blocks.add_row(group.state_row, dirty.len() as u32);
+        for &key in dirty {
+            let rare = self.sessions.at_mut(key).rare();
+            let old = std::mem::replace(&mut rare.state_row, group.state_row);
+            self.store.blocks.release_row(old);
+        }
+    }
+
+    /// A group is safe: now its answers may be spoken.
+    pub(super) fn committed(&mut self, now: Moment, group: Group) {
+        self.store.is_writing = false;
+        self.store.fault = None;
+        self.store.failures = 0;
+        self.counters.commits += 1;
+        self.store.open.committed(&group);
+        for held in group.answers {
+            self.speak(held);
+        }
+        for slot in group.messages.into_iter().flatten() {
+            if let Some(held) = slot.answer {
+                self.speak(held);
+            }
+        }
+        for key in std::mem::take(&mut self.store.waiting) {
+            if self.sessions.is_there(key) {
+                self.pump(now, key);
+            }
+        }
+    }
+
+    /// A group is not safe. It is kept as it is and tried again; nothing of it is answered until then.
+    pub(super) fn commit_failed(&mut self, now: Moment, group: Box<Group>, fault: StoreFault) {
+        self.store.is_writing = false;
+        self.store.failed = Some(group);
+        self.store.fault = Some(fault);
+        self.store.failures += 1;
+        self.counters.commit_failures += 1;
+        let pause = Duration::from_millis(250) * (1 << self.store.failures.min(6));
+        self.timers.set(now + pause.min(RETRY_MAX), Timer::Store);
+    }
+
+    pub(super) fn try_store_again(&mut self, _now: Moment) {
+        if let Some(group) = self.store.failed.take() {
+            self.write(group);
+        }
+    }
+}
+
+/// `next` is the number that the next stored message would get.
+fn session_state(session: &Session, next: MessageId) -> SessionState {
+    let mut state = SessionState { session: session.number, first: next, ..SessionState::default() };
+    if let Some(outgoing) = &session.outgoing {
+        let is_stored = |entry: &&super::outgoing::Entry| entry.message != MessageId::NONE;
+        if let Some(first) = outgoing.open_entries().find(is_stored) {
+            state.first = first.message;
+        }
+        for entry in outgoing.entries().filter(is_stored).filter(|entry| entry.message >= state.first) {
+            match entry.progress {
+                Progress::Done => state.done.push(entry.message),
+                Progress::Received => state.received.push(entry.message),
+                Progress::Waiting => break,
+                Progress::Sent => {}
+            }
+        }
+    }
+    if let Some(rare) = &session.rare {
+        state.incoming = rare.incoming.iter().copied().collect();
+    }
+    state
+}

@@ -1,0 +1,241 @@
+//! CONNECT: takeover, resume, and the answer.
+
+use super::change::Change;
+use super::connection::{Connected, Connection, Origin, Phase};
+use super::group::Answer;
+use super::ids::{ConnectionId, SessionKey, SessionNumber};
+use super::session::{NEVER, Session};
+use super::timers::Timer;
+use super::will::Will;
+use super::{Broker, Few};
+use crate::base::Moment;
+use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::mqtt::packet::{Connack, Connect};
+use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use std::time::Duration;
+
+/// What the properties of CONNECT ask for.
+struct Wishes {
+    session_expiry: u32,
+    window: u16,
+    packet_size_max: u32,
+    wants_authentication: bool,
+}
+
+impl Wishes {
+    fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
+        let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
+        let mut wishes =
+            Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, wants_authentication: false };
+        for property in connect.properties.iter() {
+            match property {
+                Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
+                Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
+                Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
+                Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
+                _ => {}
+            }
+        }
+        wishes
+    }
+}
+
+impl Broker {
+    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, origin: Origin) {
+        if self.connections.len() <= id.index() {
+            self.connections.resize_with(id.index() + 1, || None);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let timer = now + Duration::from_secs(CONNECT_TIMEOUT_SECS);
+        self.connections[id.index()] = Some(Connection { phase: Phase::AwaitConnect, origin, generation, timer });
+        self.outboxes.open(id);
+        self.timers.set(timer, Timer::Connection(id, generation));
+    }
+
+    pub(super) fn connect(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>) {
+        if let Err(reason) = self.may_connect(connect) {
+            return self.refuse_connect(now, from, Some(connect.version), reason);
+        }
+        let wishes = Wishes::of(connect, self.limits.inflight);
+        let client_id = self.client_id(connect);
+        let mut must_be_kept = false;
+        if let Some(old) = self.sessions.find(&client_id) {
+            self.take_over(now, old);
+        }
+        let mut found = self.sessions.find(&client_id);
+        if connect.clean_start
+            && let Some(old) = found.take()
+        {
+            must_be_kept = self.sessions.at(old).is_stored;
+            self.end_session(now, old);
+        }
+        let session_present = found.is_some();
+        let key = match found {
+            Some(key) => {
+                self.keep_expiry(key, wishes.session_expiry);
+                key
+            }
+            None => self.new_session(&client_id, wishes.session_expiry),
+        };
+        self.attach(now, from, key, connect, &wishes);
+        let assigned = connect.client_id.is_empty().then_some(&*client_id);
+        self.connack(from, connect.version, session_present, assigned);
+        self.counters.connects += 1;
+        if must_be_kept {
+            // Only when the old session is gone for good may the client hear that it is.
+            self.outboxes.gate(from);
+            self.hold(from, Answer::Ungate);
+        }
+        self.pump(now, key);
+    }
+
+    fn may_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        if self.connected >= self.limits.connections {
+            return Err(ReasonCode::SERVER_BUSY);
+        }
+        let is_known = self.sessions.find(connect.client_id).is_some();
+        if !is_known && self.sessions.len() >= self.limits.sessions as usize {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        if Wishes::of(connect, 1).wants_authentication {
+            return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
+        }
+        // $SYS is the broker's own.
+        if connect.will.is_some_and(|will| is_reserved(will.topic)) {
+            return Err(ReasonCode::TOPIC_NAME_INVALID);
+        }
+        Ok(())
+    }
+
+    /// The client's identifier, or one made for it: unique over restarts by the count of starts.
+    fn client_id(&self, connect: &Connect<'_>) -> Box<str> {
+        if connect.client_id.is_empty() {
+            format!("auto-{}-{}", self.boots, self.next_session.0).into()
+        } else {
+            connect.client_id.into()
+        }
+    }
+
+    /// [MQTT-3.1.4-3]: the client's other connection is closed; a session without expiry ends with it.
+    fn take_over(&mut self, now: Moment, key: SessionKey) {
+        if let Some(old) = self.sessions.at(key).connection {
+            self.close_with(now, old, ReasonCode::SESSION_TAKEN_OVER);
+        }
+    }
+
+    pub(super) fn new_session(&mut self, client_id: &str, expiry: u32) -> SessionKey {
+        let number = self.next_session;
+        self.next_session = SessionNumber(number.0 + 1);
+        let is_stored = expiry > 0;
+        if is_stored {
+            self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
+        }
+        self.sessions.insert(Session {
+            client_id: client_id.into(),
+            number,
+            is_stored,
+            expiry,
+            connection: None,
+            subscriptions: Few::None,
+            has_identifiers: false,
+            is_dirty: false,
+            is_loading: false,
+            outgoing: None,
+            rare: None,
+        })
+    }
+
+    /// Takes over a changed expiry. A stored session stays stored even if it now ends with its connection.
+    pub(super) fn keep_expiry(&mut self, key: SessionKey, expiry: u32) {
+        let session = self.sessions.at_mut(key);
+        if session.is_stored && session.expiry != expiry {
+            let (number, client_id) = (session.number, session.client_id.clone());
+            self.store.open.change(Change::SessionKept { number, client_id, expiry });
+        }
+        session.expiry = expiry;
+    }
+
+    fn attach(&mut self, now: Moment, from: ConnectionId, key: SessionKey, connect: &Connect<'_>, wishes: &Wishes) {
+        let session = self.sessions.at_mut(key);
+        session.connection = Some(from);
+        if let Some(rare) = &mut session.rare {
+            (rare.will, rare.will_due, rare.expires) = (None, None, None);
+        }
+        let Some(connection) = &mut self.connections[from.index()] else { return };
+        let mut connected = Connected {
+            session: key,
+            version: connect.version,
+            keep_alive: connect.keep_alive,
+            window: wishes.window,
+            last_packet: now.as_secs(),
+            rare: None,
+        };
+        if let Some(will) = &connect.will {
+            connected.rare().will = Some(Box::new(Will::new(will)));
+        }
+        if wishes.packet_size_max != u32::MAX {
+            connected.rare().packet_size_max = wishes.packet_size_max;
+        }
+        connection.phase = Phase::Connected(connected);
+        self.connected += 1;
+        if connect.keep_alive > 0 {
+            connection.timer = now + keep_alive_length(connect.keep_alive);
+            self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
+        }
+    }
+
+    fn connack(&mut self, to: ConnectionId, version: Version, session_present: bool, assigned: Option<&str>) {
+        let mut properties = vec![];
+        if version.is_v5() {
+            if let Some(client_id) = assigned {
+                Property::AssignedClientIdentifier(client_id).encode(&mut properties);
+            }
+            Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
+            Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
+            Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
+            Property::SharedSubscriptionAvailable(false).encode(&mut properties);
+        }
+        let properties = Properties::from_checked(&properties);
+        let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
+        connack.encode(version, self.outboxes.append(to));
+    }
+
+    pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {
+        let connack = Connack { session_present: false, reason, properties: Properties::NONE };
+        connack.encode(version, self.outboxes.append(to));
+    }
+
+    /// CONNECT is late, or the client was silent for one and a half times its keep alive ([MQTT-3.1.2-24]).
+    pub(super) fn connection_due(&mut self, now: Moment, id: ConnectionId, generation: u32) {
+        let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        if connection.generation != generation || connection.timer > now {
+            return;
+        }
+        match &connection.phase {
+            Phase::AwaitConnect => self.close_quietly(now, id),
+            Phase::Closing => {}
+            Phase::Connected(connected) if connected.keep_alive == 0 => {}
+            Phase::Connected(connected) => {
+                let last = Moment::from_micros(u64::from(connected.last_packet) * 1_000_000);
+                // The last packet is known to the second, in the client's favour.
+                let due = last + keep_alive_length(connected.keep_alive) + Duration::from_secs(1);
+                if due <= now {
+                    self.close_with(now, id, ReasonCode::KEEP_ALIVE_TIMEOUT);
+                } else {
+                    connection.timer = due;
+                    self.timers.set(due, Timer::Connection(id, generation));
+                }
+            }
+        }
+    }
+}
+
+fn keep_alive_length(seconds: u16) -> Duration {
+    Duration::from_millis(u64::from(seconds) * 1500)
+}
+
+/// Whether a topic is one that only the broker itself publishes to.
+pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
+    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+}

@@ -1,0 +1,117 @@
+//! One network connection: from opening over CONNECT to its end.
+
+use super::ids::SessionKey;
+use super::will::Will;
+use crate::base::Moment;
+use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
+use crate::mqtt::Version;
+use std::collections::HashMap;
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client of the network.
+    Network,
+    /// A part of the gateway itself. What it retains is said anew after every start and not stored.
+    BuiltIn,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub enum Phase {
+    /// Open; CONNECT has not come.
+    AwaitConnect,
+    /// CONNECT was accepted.
+    Connected(Connected),
+    /// No packet is taken any more; the shell closes it after a last flush.
+    Closing,
+}
+
+/// A connection whose CONNECT was accepted.
+#[derive(Debug)]
+pub struct Connected {
+    /// Its session.
+    pub session: SessionKey,
+    /// The version it speaks.
+    pub version: Version,
+    /// Seconds of keep alive; 0 for none.
+    pub keep_alive: u16,
+    /// Messages of QoS 1 and 2 it takes at once.
+    pub window: u16,
+    /// Second of the last packet.
+    pub last_packet: u32,
+    /// What few connections have.
+    pub rare: Option<Box<RareParts>>,
+}
+
+/// What few connections have.
+#[derive(Debug)]
+pub struct RareParts {
+    /// The will.
+    pub will: Option<Box<Will>>,
+    /// Largest packet the client takes, in bytes.
+    pub packet_size_max: u32,
+    /// Topic names the client gave numbers to.
+    pub aliases: HashMap<u16, Box<str>>,
+}
+
+impl Default for RareParts {
+    fn default() -> Self {
+        RareParts { will: None, packet_size_max: u32::MAX, aliases: HashMap::new() }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// How far it has come.
+    pub phase: Phase,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Counts how often its number was used, so that a late answer finds the right one.
+    pub generation: u32,
+    /// When its timer fires; a timer for another moment is void.
+    pub timer: Moment,
+}
+
+impl Connection {
+    /// Bytes of the largest packet it may send now.
+    #[inline]
+    pub fn packet_limit(&self, packet_size: u32) -> usize {
+        match self.phase {
+            Phase::Connected(_) => packet_size as usize,
+            Phase::AwaitConnect | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+        }
+    }
+
+    /// What it is once CONNECT was accepted.
+    #[inline]
+    pub fn connected(&self) -> Option<&Connected> {
+        match &self.phase {
+            Phase::Connected(connected) => Some(connected),
+            Phase::AwaitConnect | Phase::Closing => None,
+        }
+    }
+
+    /// What it is once CONNECT was accepted, to change it.
+    #[inline]
+    pub fn connected_mut(&mut self) -> Option<&mut Connected> {
+        match &mut self.phase {
+            Phase::Connected(connected) => Some(connected),
+            Phase::AwaitConnect | Phase::Closing => None,
+        }
+    }
+}
+
+impl Connected {
+    /// Largest packet the client takes, in bytes.
+    #[inline]
+    pub fn packet_size_max(&self) -> usize {
+        self.rare.as_ref().map_or(usize::MAX, |rare| rare.packet_size_max as usize)
+    }
+
+    /// What few connections have; made when first needed.
+    pub fn rare(&mut self) -> &mut RareParts {
+        self.rare.get_or_insert_default()
+    }
+}

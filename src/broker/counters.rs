@@ -1,0 +1,38 @@
+//! What is counted, for `$SYS` and for whoever asks.
+
+/// Counters since start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// PUBLISH packets received.
+    pub publishes_received: u64,
+    /// PUBLISH packets sent.
+    pub publishes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Connections accepted by CONNACK.
+    pub connects: u64,
+    /// CONNECTs refused.
+    pub connects_refused: u64,
+    /// Packets that closed their connection for being malformed or against the protocol.
+    pub packets_refused: u64,
+    /// QoS 0 messages dropped because the receiver's outbox was full.
+    pub dropped_outbox_full: u64,
+    /// Messages dropped because they are larger than the receiver accepts.
+    pub dropped_too_large: u64,
+    /// Messages dropped because their time had passed.
+    pub dropped_expired: u64,
+    /// Publications refused because a queue, the retained table or the store was full.
+    pub publishes_refused: u64,
+    /// Connections closed because they took messages too slowly for a session that is not stored.
+    pub slow_readers_closed: u64,
+    /// Subscriptions refused because of a limit.
+    pub subscriptions_refused: u64,
+    /// Stored messages that could not be found again.
+    pub messages_lost: u64,
+    /// Messages that were acknowledged by every reader before they were written.
+    pub messages_elided: u64,
+    /// Groups committed.
+    pub commits: u64,
+    /// Commits that failed.
+    pub commit_failures: u64,
+}

@@ -1,0 +1,264 @@
+//! Sending what waits in a session's ring, as the window and the socket allow.
+
+use super::Broker;
+use super::group::Answer;
+use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
+use super::input::Loaded;
+use super::layout::{Delivery, put_alone};
+use super::message::Message;
+use super::outgoing::{Entry, Progress};
+use super::output::Output;
+use super::timers::Timer;
+use crate::base::Moment;
+use crate::base::limits::LOAD_WINDOW;
+use crate::mqtt::packet::{Ack, AckKind, Publish};
+use crate::mqtt::{Properties, QoS, TopicFilter, TopicName, matches};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after a failed read of the store it is tried again.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// What sending one entry came to.
+enum Step {
+    /// On to the next.
+    Sent,
+    /// Nothing more can be sent now.
+    Stop,
+}
+
+impl Broker {
+    /// The outbox of a connection is written: go on with what waits.
+    pub(super) fn flushed(&mut self, now: Moment, id: ConnectionId) {
+        if let Some(connected) = self.connected(id) {
+            let key = connected.session;
+            self.pump(now, key);
+        }
+    }
+
+    /// Sends what waits for a session until its window or its outbox is full.
+    pub(super) fn pump(&mut self, now: Moment, key: SessionKey) {
+        let Some(id) = self.sessions.at(key).connection else { return };
+        while !self.outboxes.is_full(id) {
+            let Some(connected) = self.connected(id) else { return };
+            let window = connected.window;
+            let session = self.sessions.at_mut(key);
+            let is_stored = session.is_stored;
+            let Some(outgoing) = &mut session.outgoing else { return };
+            let Some(entry) = outgoing.next_to_send(window) else { return };
+            let entry = entry.clone();
+            let step = if entry.progress == Progress::Received {
+                self.send_pubrel(id, key, &entry)
+            } else {
+                self.send_entry(now, id, key, &entry, is_stored)
+            };
+            if let Step::Stop = step {
+                return;
+            }
+        }
+    }
+
+    fn send_pubrel(&mut self, to: ConnectionId, key: SessionKey, entry: &Entry) -> Step {
+        let pubrel = Answer::Ack(Ack::success(AckKind::Pubrel, entry.packet_id));
+        if self.sessions.at(key).is_stored {
+            // That PUBREC came may not be kept yet: the connection may have been lost before the commit.
+            self.mark_dirty(key);
+            self.hold(to, pubrel);
+        } else {
+            self.speak(self.held(to, pubrel));
+        }
+        self.note_sent(key);
+        Step::Sent
+    }
+
+    fn send_entry(&mut self, now: Moment, to: ConnectionId, key: SessionKey, entry: &Entry, is_stored: bool) -> Step {
+        let id = entry.message;
+        let is_kept = id == MessageId::NONE || self.store.open.is_committed(id);
+        if entry.qos == QoS::ExactlyOnce && is_stored && !is_kept {
+            self.store.open.urge();
+            self.store.waiting.push(key);
+            return Step::Stop;
+        }
+        let Some(message) = self.body(entry) else { return self.load(key) };
+        let Some(connected) = self.connected(to) else { return Step::Stop };
+        let parts = message.parts();
+        if parts.is_expired(now) {
+            self.counters.dropped_expired += 1;
+            self.give_up(now, key);
+            return Step::Sent;
+        }
+        let (limit, version) = (connected.packet_size_max(), connected.version);
+        let delivery = Delivery {
+            qos: entry.qos,
+            retain: entry.retain,
+            dup: entry.progress == Progress::Sent,
+            packet_id: Some(entry.packet_id),
+        };
+        let mut packet = std::mem::take(&mut self.scratch.packet);
+        packet.clear();
+        if version.is_v5() {
+            let session = self.sessions.at(key);
+            let all = if session.has_identifiers { self.identifiers(key, parts.topic) } else { vec![] };
+            put_alone(&mut packet, now, &parts, delivery, &all);
+        } else if let Ok(topic) = TopicName::new(parts.topic) {
+            let publish = Publish {
+                dup: delivery.dup,
+                qos: delivery.qos,
+                retain: delivery.retain,
+                topic: Some(topic),
+                packet_id: delivery.packet_id,
+                properties: Properties::NONE,
+                payload: parts.payload,
+            };
+            publish.encode(version, &mut packet);
+        }
+        if packet.len() > limit {
+            self.counters.dropped_too_large += 1;
+            self.give_up(now, key);
+        } else {
+            self.outboxes.append(to).extend_from_slice(&packet);
+            self.counters.publishes_sent += 1;
+            self.note_sent(key);
+        }
+        self.scratch.packet = packet;
+        Step::Sent
+    }
+
+    fn note_sent(&mut self, key: SessionKey) {
+        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
+            outgoing.note_sent();
+        }
+    }
+
+    fn body(&self, entry: &Entry) -> Option<Arc<Message>> {
+        entry.body.clone().or_else(|| self.unstored(entry.message))
+    }
+
+    /// A message that is in memory because it is not yet stored.
+    fn unstored(&self, id: MessageId) -> Option<Arc<Message>> {
+        let failed = || self.store.failed.as_ref().and_then(|group| group.message(id));
+        self.store.open.message(id).or_else(failed).cloned()
+    }
+
+    /// Asks the store for the next messages of a session.
+    fn load(&mut self, key: SessionKey) -> Step {
+        let session = self.sessions.at_mut(key);
+        if !session.is_loading
+            && let Some(outgoing) = &session.outgoing
+        {
+            session.is_loading = true;
+            let messages = outgoing.wanted(LOAD_WINDOW as usize);
+            self.outputs.push_back(Output::Load { session: key, number: session.number, messages });
+        }
+        Step::Stop
+    }
+
+    /// Messages came from the store.
+    pub(super) fn loaded(&mut self, now: Moment, loaded: Loaded) {
+        let key = loaded.session;
+        let Some(session) = self.sessions.with_number(key, loaded.number) else { return };
+        let Ok(mut messages) = loaded.messages else {
+            return self.timers.set(now + LOAD_RETRY, Timer::Load(key, loaded.number));
+        };
+        session.is_loading = false;
+        for (id, message) in &mut messages {
+            if message.is_none() {
+                *message = self.unstored(*id);
+            }
+        }
+        let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing else { return };
+        let lost = outgoing.supply(&messages);
+        for &id in &lost {
+            self.counters.messages_lost += 1;
+            self.release_and_keep(now, key, id);
+        }
+        self.pump(now, key);
+    }
+
+    pub(super) fn load_again(&mut self, now: Moment, key: SessionKey, number: SessionNumber) {
+        if let Some(session) = self.sessions.with_number(key, number) {
+            session.is_loading = false;
+            self.pump(now, key);
+        }
+    }
+
+    /// The next message of a session will not be sent.
+    fn give_up(&mut self, now: Moment, key: SessionKey) {
+        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
+            let id = outgoing.give_up_next();
+            self.release_and_keep(now, key, id);
+        }
+    }
+
+    /// The identifiers of all of a session's subscriptions that match a topic.
+    pub(super) fn identifiers(&self, key: SessionKey, topic: &str) -> Vec<u32> {
+        let Ok(topic) = TopicName::new(topic) else { return vec![] };
+        let subscriptions = self.sessions.at(key).subscriptions.as_slice().iter();
+        let mut identifiers: Vec<u32> = subscriptions
+            .filter(|&&id| TopicFilter::new(self.subscriptions.text(id)).is_ok_and(|filter| matches(filter, topic)))
+            .filter_map(|&id| self.subscriptions.subscribers(id).iter().find(|s| s.session == key))
+            .map(|subscriber| subscriber.identifier)
+            .filter(|&identifier| identifier != 0)
+            .collect();
+        identifiers.sort_unstable();
+        identifiers.dedup();
+        identifiers
+    }
+
+    /// Sends a retained message for a new subscription.
+    pub(super) fn deliver_retained(&mut self, now: Moment, key: SessionKey, message: &Arc<Message>, qos: QoS, id: u32) {
+        let parts = message.parts();
+        let session = self.sessions.at_mut(key);
+        let Some(to) = session.connection else { return };
+        let qos = qos.min(message.qos);
+        if parts.is_expired(now) {
+            return;
+        }
+        if qos == QoS::AtMostOnce {
+            return self.send_retained(now, to, message, id);
+        }
+        let first = self.first_packet_id();
+        let outgoing = self.sessions.at_mut(key).outgoing(first);
+        let entry = Entry {
+            message: MessageId::NONE,
+            body: Some(message.clone()),
+            size: message.size() as u32,
+            packet_id: outgoing.next_packet_id(),
+            qos,
+            retain: true,
+            progress: Progress::Waiting,
+        };
+        outgoing.push(entry);
+    }
+
+    fn send_retained(&mut self, now: Moment, to: ConnectionId, message: &Arc<Message>, identifier: u32) {
+        let Some(connected) = self.connected(to) else { return };
+        let (limit, version) = (connected.packet_size_max(), connected.version);
+        let delivery = Delivery { qos: QoS::AtMostOnce, retain: true, dup: false, packet_id: None };
+        let mut packet = std::mem::take(&mut self.scratch.packet);
+        packet.clear();
+        if version.is_v5() {
+            let one = [identifier];
+            let identifiers: &[u32] = if identifier == 0 { &[] } else { &one };
+            put_alone(&mut packet, now, &message.parts(), delivery, identifiers);
+        } else if let Ok(topic) = TopicName::new(message.topic()) {
+            let publish = Publish {
+                dup: false,
+                qos: QoS::AtMostOnce,
+                retain: true,
+                topic: Some(topic),
+                packet_id: None,
+                properties: Properties::NONE,
+                payload: message.payload(),
+            };
+            publish.encode(version, &mut packet);
+        }
+        if packet.len() > limit {
+            self.counters.dropped_too_large += 1;
+        } else {
+            self.outboxes.append(to).extend_from_slice(&packet);
+            self.counters.publishes_sent += 1;
+        }
+        self.scratch.packet = packet;
+    }
+}

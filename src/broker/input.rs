@@ -1,0 +1,50 @@
+//! What enters the broker.
+
+use super::connection::Origin;
+use super::group::Group;
+use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
+use super::message::Message;
+use std::sync::Arc;
+
+/// Something happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection was opened.
+    Opened(ConnectionId, Origin),
+    /// A connection is gone; its number may be used again.
+    Closed(ConnectionId),
+    /// Everything of an outbox that had been full was written.
+    Flushed(ConnectionId),
+    /// All that was ready has been handled: decide whether to commit.
+    TurnEnd,
+    /// Time passed.
+    Tick,
+    /// A group is safe.
+    Committed(Box<Group>),
+    /// A group could not be made safe. Nothing of it may be relied on.
+    CommitFailed(Box<Group>, StoreFault),
+    /// Messages that [`Output::Load`](super::Output::Load) asked for.
+    Loaded(Loaded),
+    /// The gateway stops: write everything that waits.
+    Stop,
+}
+
+/// Messages read from the store for a session.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The session's place.
+    pub session: SessionKey,
+    /// Its number: the place may have another session by now.
+    pub number: SessionNumber,
+    /// What was asked for, in that order; `None` for a message that is not there. Or the store could not be read.
+    pub messages: Result<Vec<(MessageId, Option<Arc<Message>>)>, StoreFault>,
+}
+
+/// What keeps the store from keeping something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreFault {
+    /// No space is left.
+    Full,
+    /// Anything else: reading, writing or flushing failed.
+    Broken,
+}

@@ -1,0 +1,235 @@
+//! PUBLISH: what is done with it before it is routed, and the answer.
+
+use super::Broker;
+use super::change::Change;
+use super::connect::is_reserved;
+use super::connection::Origin;
+use super::group::{Answer, Held};
+use super::ids::{ConnectionId, SessionKey};
+use super::layout::{Received, Source};
+use super::message::{Message, Parts, travels};
+use super::route::Refused;
+use crate::base::Moment;
+use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::mqtt::packet::{Ack, AckKind, Publish};
+use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, TopicName, Version};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who publishes, and what that means for keeping and answering.
+#[derive(Debug)]
+pub(super) struct Publication {
+    /// The publisher's session; `None` for the broker itself.
+    pub session: Option<SessionKey>,
+    /// The answer the publisher waits for.
+    pub answer: Option<Held>,
+    /// Whether a retained message is to be stored.
+    pub store_retained: bool,
+    /// Whether the answer waits for the next commit in any case.
+    pub must_be_kept: bool,
+}
+
+impl Broker {
+    pub(super) fn publish(&mut self, now: Moment, from: ConnectionId, publish: &Publish<'_>, whole: &[u8]) {
+        self.counters.publishes_received += 1;
+        let Some(connected) = self.connected(from) else { return };
+        let (version, key) = (connected.version, connected.session);
+        let mut alias_name = None;
+        if version.is_v5()
+            && !publish.properties.is_empty()
+            && let Err(reason) = self.resolve_alias(from, publish, &mut alias_name)
+        {
+            return self.close_with(now, from, reason);
+        }
+        let topic = match (&alias_name, publish.topic) {
+            (_, Some(topic)) => topic.as_str(),
+            (Some(name), None) => name,
+            (None, None) => return self.close_with(now, from, ReasonCode::TOPIC_ALIAS_INVALID),
+        };
+        if TopicName::new(topic).is_ok_and(is_reserved) {
+            return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
+        }
+        if publish.qos == QoS::ExactlyOnce && !self.note_incoming(now, from, key, publish) {
+            return;
+        }
+        let mut kept = vec![];
+        let (parts, passes) = message_parts(now, topic, publish, &mut kept);
+        let packet = passes.then_some(Received { bytes: whole, is_v5: version.is_v5() });
+        self.accept(now, from, key, publish, &Source { parts, packet });
+    }
+
+    /// Records a topic alias, or finds the name that one stands for ([MQTT-3.3.2-8] and following).
+    fn resolve_alias(
+        &mut self,
+        from: ConnectionId,
+        publish: &Publish<'_>,
+        name: &mut Option<Box<str>>,
+    ) -> Result<(), ReasonCode> {
+        // [MQTT-3.3.4-6]: subscription identifiers come from the server only.
+        if publish.properties.iter().any(|p| matches!(p, Property::SubscriptionIdentifier(_))) {
+            return Err(ReasonCode::PROTOCOL_ERROR);
+        }
+        let Some(alias) = publish.topic_alias() else { return Ok(()) };
+        if alias > TOPIC_ALIASES {
+            return Err(ReasonCode::TOPIC_ALIAS_INVALID);
+        }
+        let Some(connected) = self.connected_mut(from) else { return Ok(()) };
+        match publish.topic {
+            Some(topic) => drop(connected.rare().aliases.insert(alias, topic.as_str().into())),
+            None => *name = connected.rare().aliases.get(&alias).cloned(),
+        }
+        Ok(())
+    }
+
+    /// Whether a QoS 2 message is new. If it was received before and not released, it is only answered again.
+    fn note_incoming(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> bool {
+        let Some(id) = publish.packet_id else { return false };
+        let session = self.sessions.at(key);
+        if session.has_incoming(id) {
+            self.answer(from, key, Ack::success(AckKind::Pubrec, id));
+            return false;
+        }
+        let open = session.rare.as_ref().map_or(0, |rare| rare.incoming.len());
+        if open >= usize::from(RECEIVE_MAXIMUM) {
+            self.close_with(now, from, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED);
+            return false;
+        }
+        true
+    }
+
+    fn accept(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>, source: &Source<'_>) {
+        let (is_stored, origin) = (self.sessions.at(key).is_stored, self.origin(from));
+        let keeps_id = publish.qos == QoS::ExactlyOnce && is_stored;
+        let publication = Publication {
+            session: Some(key),
+            answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
+            store_retained: origin == Origin::Network,
+            must_be_kept: keeps_id,
+        };
+        match self.route(now, source, publication) {
+            Err(Refused) => self.refuse_publish(now, from, publish, ReasonCode::QUOTA_EXCEEDED),
+            Ok(routed) => {
+                if self.connected(from).is_none() {
+                    // It was itself a reader, too slow for its own messages.
+                    return;
+                }
+                if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id) {
+                    self.sessions.at_mut(key).rare().incoming.insert(id);
+                    if keeps_id {
+                        self.mark_dirty(key);
+                    }
+                }
+                if let Some(mut held) = routed.answer {
+                    if !routed.any_reader && self.connected(from).is_some_and(|c| c.version.is_v5()) {
+                        held.answer = without_readers(held.answer);
+                    }
+                    self.speak(held);
+                }
+            }
+        }
+    }
+
+    /// Publishes a will or a message of the broker itself.
+    pub(super) fn publish_own(&mut self, now: Moment, parts: &Parts<'_>, store_retained: bool) {
+        let publication = Publication { session: None, answer: None, store_retained, must_be_kept: false };
+        // A will that a full queue refuses has no one left to be told.
+        if self.route(now, &Source { parts: *parts, packet: None }, publication).is_err() {
+            self.counters.publishes_refused += 1;
+        }
+    }
+
+    /// Tells a publisher that its message is not taken. Before 5.0 there is no way but to close the
+    /// connection ([MQTT-3.3.5-2]): an acknowledgement would be a lie.
+    fn refuse_publish(&mut self, now: Moment, from: ConnectionId, publish: &Publish<'_>, reason: ReasonCode) {
+        self.counters.publishes_refused += 1;
+        let version = self.connected(from).map_or(Version::V311, |connected| connected.version);
+        let Some(packet_id) = publish.packet_id else { return };
+        if version.is_v5() {
+            let kind = if publish.qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
+            Ack { kind, packet_id, reason }.encode(version, self.outboxes.append(from));
+        } else {
+            self.close_quietly(now, from);
+        }
+    }
+
+    /// Sets or clears the retained message of a topic. Tells whether its answer has to wait for the commit.
+    pub(super) fn retain(
+        &mut self,
+        now: Moment,
+        parts: &Parts<'_>,
+        message: &mut Option<Arc<Message>>,
+        store: bool,
+    ) -> bool {
+        let is_cleared = parts.payload.is_empty();
+        if is_cleared {
+            if !self.retained.clear(parts.topic) {
+                return false;
+            }
+        } else {
+            let message = message.get_or_insert_with(|| Arc::new(Message::new(parts)));
+            self.retained.set(message.clone());
+        }
+        if !store {
+            return false;
+        }
+        if parts.qos == QoS::AtMostOnce {
+            self.store.dirty_retained.insert(parts.topic.into());
+            self.store.open.retain_later(now);
+            return false;
+        }
+        self.store.dirty_retained.remove(parts.topic);
+        self.store.open.change(match message {
+            Some(message) if !is_cleared => Change::RetainedSet(message.clone()),
+            _ => Change::RetainedCleared(parts.topic.into()),
+        });
+        self.store.open.urge();
+        true
+    }
+
+    /// An answer for a connection, to be held.
+    pub(super) fn held(&self, connection: ConnectionId, answer: Answer) -> Held {
+        let generation = self.connections[connection.index()].as_ref().map_or(0, |c| c.generation);
+        Held { connection, generation, answer }
+    }
+
+    fn origin(&self, connection: ConnectionId) -> Origin {
+        self.connections[connection.index()].as_ref().map_or(Origin::Network, |c| c.origin)
+    }
+}
+
+fn answer_to(qos: QoS, packet_id: PacketId) -> Answer {
+    let kind = if qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
+    Answer::Ack(Ack::success(kind, packet_id))
+}
+
+fn without_readers(answer: Answer) -> Answer {
+    match answer {
+        Answer::Ack(ack) => Answer::Ack(Ack { reason: ReasonCode::NO_MATCHING_SUBSCRIBERS, ..ack }),
+        Answer::Suback(_) | Answer::Unsuback(_) | Answer::Ungate => answer,
+    }
+}
+
+/// The message in a PUBLISH. Also tells whether the packet holds nothing that belongs to its hop alone, so that
+/// it can be sent on as it is.
+fn message_parts<'a>(now: Moment, topic: &'a str, publish: &Publish<'a>, kept: &'a mut Vec<u8>) -> (Parts<'a>, bool) {
+    let mut expires = None;
+    let mut passes = publish.topic.is_some();
+    let mut travel_all = true;
+    for property in publish.properties.iter() {
+        match property {
+            Property::MessageExpiryInterval(seconds) => expires = Some(now + Duration::from_secs(seconds.into())),
+            Property::TopicAlias(_) => passes = false,
+            _ => {}
+        }
+        travel_all &= travels(&property);
+    }
+    let properties = if travel_all {
+        publish.properties
+    } else {
+        publish.properties.iter().filter(travels).for_each(|property| property.encode(kept));
+        Properties::from_checked(kept)
+    };
+    let parts =
+        Parts { topic, properties, payload: publish.payload, qos: publish.qos, retain: publish.retain, expires };
+    (parts, passes)
+}

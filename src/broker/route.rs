@@ -1,0 +1,378 @@
+//! From one message to its readers.
+
+use super::change::Receiver;
+use super::connection::{Connected, Connection};
+use super::few::Few;
+use super::group::{Held, Slot};
+use super::ids::{ConnectionId, MessageId, SessionKey};
+use super::layout::{Delivery, Source, put, put_alone};
+use super::message::Message;
+use super::outgoing::{Entry, Outgoing, Progress};
+use super::publish::Publication;
+use super::subscriptions::Subscriber;
+use super::{Broker, Scratch, StoreFault};
+use crate::base::Moment;
+use crate::base::limits::UNSTORED_BYTES;
+use crate::mqtt::{PacketId, QoS, ReasonCode};
+use std::sync::Arc;
+
+/// A session that gets the message, with the strongest of its matching subscriptions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    session: SessionKey,
+    qos: QoS,
+    retain_as_published: bool,
+    /// The subscription identifier, if one subscription matched; 0 for none.
+    identifier: u32,
+    /// Whether several subscriptions matched.
+    overlaps: bool,
+}
+
+/// Bytes of a subscription identifier property at most, with what it can add to the lengths before it.
+const SUBSCRIPTION_IDENTIFIER_MAX: usize = 7;
+
+/// The message cannot be taken: a reader's queue, the retained table or the store is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Refused;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) struct Routed {
+    /// Whether anyone gets it.
+    pub any_reader: bool,
+    /// The answer, if it can be spoken at once.
+    pub answer: Option<Held>,
+}
+
+/// What sending to one more reader needs to know and to collect.
+struct Fan {
+    now: Moment,
+    /// Number the message gets if a stored session is among its readers.
+    id: MessageId,
+    receivers: Few<Receiver>,
+    live: u32,
+    is_urgent: bool,
+    shared: Option<Arc<Message>>,
+    slow: Vec<ConnectionId>,
+}
+
+impl Broker {
+    /// Delivers a message to everyone who subscribed, and keeps it for stored sessions.
+    #[inline]
+    pub(super) fn route(
+        &mut self,
+        now: Moment,
+        source: &Source<'_>,
+        publication: Publication,
+    ) -> Result<Routed, Refused> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.collect_targets(source, publication.session, &mut scratch);
+        let result = if self.admits(source, &publication, &scratch.targets) {
+            Ok(self.deliver(now, source, publication, &mut scratch))
+        } else {
+            Err(Refused)
+        };
+        self.scratch = scratch;
+        result
+    }
+
+    /// Finds the readers: one entry per session, however many of its subscriptions match.
+    fn collect_targets(&self, source: &Source<'_>, publisher: Option<SessionKey>, scratch: &mut Scratch) {
+        scratch.hits.clear();
+        scratch.targets.clear();
+        scratch.layouts.begin();
+        self.subscriptions.matching(source.parts.topic, &mut scratch.hits);
+        let wanted = |s: &&Subscriber| !(s.options.no_local && publisher == Some(s.session));
+        for &hit in &scratch.hits {
+            scratch.targets.extend(self.subscriptions.subscribers(hit).iter().filter(wanted).map(Target::of));
+        }
+        if scratch.hits.len() > 1 {
+            merge(&mut scratch.targets);
+        }
+    }
+
+    /// Whether the message can be taken, for all readers or for none.
+    fn admits(&self, source: &Source<'_>, publication: &Publication, targets: &[Target]) -> bool {
+        let parts = &source.parts;
+        let is_new_retained = parts.retain && !parts.payload.is_empty() && self.retained.find(parts.topic).is_none();
+        if is_new_retained && self.retained.len() >= self.limits.retained_messages as usize {
+            return false;
+        }
+        let is_qos_0 = parts.qos == QoS::AtMostOnce;
+        let mut must_be_stored = publication.must_be_kept || (parts.retain && publication.store_retained && !is_qos_0);
+        if !is_qos_0 {
+            for target in targets {
+                let session = self.sessions.at(target.session);
+                if target.qos == QoS::AtMostOnce || !session.is_stored {
+                    continue;
+                }
+                must_be_stored |= session.connection.is_none();
+                if session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size())) {
+                    return false;
+                }
+            }
+        }
+        !must_be_stored || (self.store.fault != Some(StoreFault::Full) && self.store.open.bytes() < UNSTORED_BYTES)
+    }
+
+    fn is_full(&self, outgoing: &Outgoing, size: usize) -> bool {
+        outgoing.len() >= self.limits.queue_messages as usize
+            || outgoing.bytes() + size as u64 > self.limits.queue_bytes
+    }
+
+    fn deliver(&mut self, now: Moment, source: &Source<'_>, publication: Publication, scratch: &mut Scratch) -> Routed {
+        let mut fan = Fan {
+            now,
+            id: self.store.open.next_message(),
+            receivers: Few::None,
+            live: 0,
+            is_urgent: false,
+            shared: None,
+            slow: vec![],
+        };
+        let parts = &source.parts;
+        let mut waits = publication.must_be_kept;
+        if parts.retain {
+            waits |= self.retain(now, parts, &mut fan.shared, publication.store_retained);
+        }
+        let targets = std::mem::take(&mut scratch.targets);
+        for target in &targets {
+            self.deliver_to(source, target, &mut fan, scratch);
+        }
+        let any_reader = !targets.is_empty();
+        scratch.targets = targets;
+        for connection in std::mem::take(&mut fan.slow) {
+            self.counters.slow_readers_closed += 1;
+            self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+        }
+        let answer = self.keep(source, fan, waits, publication.answer);
+        Routed { any_reader, answer }
+    }
+
+    /// Puts the message into the open group if stored sessions read it, and settles when its answer is spoken.
+    fn keep(&mut self, source: &Source<'_>, fan: Fan, waits: bool, mut answer: Option<Held>) -> Option<Held> {
+        if waits && let Some(held) = answer.take() {
+            self.store.open.hold(held);
+        }
+        if fan.live == 0 {
+            return answer;
+        }
+        let message = fan.shared.unwrap_or_else(|| Arc::new(Message::new(&source.parts)));
+        let slot = Slot { message, receivers: fan.receivers, live: fan.live, answer, since: fan.now };
+        self.store.open.push(slot, fan.is_urgent);
+        None
+    }
+
+    #[inline]
+    fn deliver_to(&mut self, source: &Source<'_>, target: &Target, fan: &mut Fan, scratch: &mut Scratch) {
+        let qos = target.qos.min(source.parts.qos);
+        let session = self.sessions.at(target.session);
+        let (connection, is_stored) = (session.connection, session.is_stored);
+        let connected = connection.and_then(|id| self.connected(id));
+        if connected.is_some_and(|connected| !self.fits(source, target, connected, qos, fan.now, scratch)) {
+            // [MQTT-3.1.2-25]: a packet the client does not accept is as if it had been completed.
+            self.counters.dropped_too_large += 1;
+            return;
+        }
+        let window = connection.zip(connected.map(|connected| connected.window));
+        if qos == QoS::AtMostOnce {
+            if let Some(connection) = connection {
+                self.send_live(source, target, connection, qos, None, fan.now, scratch);
+            }
+            return;
+        }
+        if is_stored {
+            let sends = self.enter_stored(source, target, qos, window, fan);
+            if let (Some(connection), Some(id)) = (connection, sends) {
+                self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
+            }
+        } else if let Some((connection, window)) = window
+            && let Some(id) = self.enter_memory(source, target, qos, connection, window, fan)
+        {
+            self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
+        }
+    }
+
+    /// Enters a message into the ring of a stored session. Tells its packet identifier if it is sent at once.
+    fn enter_stored(
+        &mut self,
+        source: &Source<'_>,
+        target: &Target,
+        qos: QoS,
+        window: Option<(ConnectionId, u16)>,
+        fan: &mut Fan,
+    ) -> Option<PacketId> {
+        let first = self.first_packet_id();
+        let session = self.sessions.at_mut(target.session);
+        let number = session.number;
+        let outgoing = session.outgoing(first);
+        let packet_id = outgoing.next_packet_id();
+        let has_room = window.is_some_and(|(id, window)| outgoing.is_open(window) && !self.outboxes.is_full(id));
+        let sends = has_room && qos == QoS::AtLeastOnce;
+        let mut entry = target.entry(source, qos, packet_id, sends);
+        entry.message = fan.id;
+        if has_room && qos == QoS::ExactlyOnce {
+            // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
+            // mean this message to a client that received it.
+            entry.body = Some(fan.shared(source));
+            self.store.waiting.push(target.session);
+        }
+        let retain = entry.retain;
+        outgoing.push(entry);
+        fan.receivers.push(Receiver { session: number, packet_id, qos, retain });
+        fan.live += 1;
+        fan.is_urgent |= !sends;
+        sends.then_some(packet_id)
+    }
+
+    /// Enters a message into the ring of a session that lives with its connection.
+    fn enter_memory(
+        &mut self,
+        source: &Source<'_>,
+        target: &Target,
+        qos: QoS,
+        connection: ConnectionId,
+        window: u16,
+        fan: &mut Fan,
+    ) -> Option<PacketId> {
+        let (queue_messages, queue_bytes) = (self.limits.queue_messages as usize, self.limits.queue_bytes);
+        let outgoing = self.sessions.at_mut(target.session).outgoing(PacketId::FIRST);
+        let packet_id = outgoing.next_packet_id();
+        let sends = outgoing.is_open(window) && !self.outboxes.is_full(connection);
+        let mut entry = target.entry(source, qos, packet_id, sends);
+        if !sends {
+            if outgoing.len() >= queue_messages || outgoing.bytes() + u64::from(entry.size) > queue_bytes {
+                fan.slow.push(connection);
+                return None;
+            }
+            entry.body = Some(fan.shared(source));
+        }
+        outgoing.push(entry);
+        sends.then_some(packet_id)
+    }
+
+    /// Writes a message into an outbox.
+    #[inline]
+    #[expect(clippy::too_many_arguments, reason = "the hot path passes what its callers have at hand")]
+    fn send_live(
+        &mut self,
+        source: &Source<'_>,
+        target: &Target,
+        to: ConnectionId,
+        qos: QoS,
+        packet_id: Option<PacketId>,
+        now: Moment,
+        scratch: &mut Scratch,
+    ) {
+        if packet_id.is_none() && self.outboxes.is_full(to) {
+            self.counters.dropped_outbox_full += 1;
+            return;
+        }
+        let Some(connected) = self.connections[to.index()].as_ref().and_then(Connection::connected) else { return };
+        let retain = target.retain_as_published && source.parts.retain;
+        let delivery = Delivery { qos, retain, dup: false, packet_id };
+        let is_v5 = connected.version.is_v5();
+        if is_v5 && (target.identifier != 0 || target.overlaps) {
+            return self.send_alone(source, target, to, delivery, now, &mut scratch.packet);
+        }
+        let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
+        put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
+        self.counters.publishes_sent += 1;
+    }
+
+    fn send_alone(
+        &mut self,
+        source: &Source<'_>,
+        target: &Target,
+        to: ConnectionId,
+        delivery: Delivery,
+        now: Moment,
+        packet: &mut Vec<u8>,
+    ) {
+        let one = [target.identifier];
+        let all;
+        let identifiers: &[u32] = if target.overlaps {
+            all = self.identifiers(target.session, source.parts.topic);
+            &all
+        } else {
+            &one
+        };
+        packet.clear();
+        put_alone(packet, now, &source.parts, delivery, identifiers);
+        self.outboxes.append(to).extend_from_slice(packet);
+        self.counters.publishes_sent += 1;
+    }
+
+    /// Whether the client takes a packet of this size.
+    #[inline]
+    fn fits(
+        &self,
+        source: &Source<'_>,
+        target: &Target,
+        connected: &Connected,
+        qos: QoS,
+        now: Moment,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let limit = connected.packet_size_max();
+        if limit == usize::MAX {
+            return true;
+        }
+        let identifiers = if target.identifier != 0 || target.overlaps {
+            self.identifiers(target.session, source.parts.topic).len() * SUBSCRIPTION_IDENTIFIER_MAX
+        } else {
+            0
+        };
+        scratch.layouts.encoded(now, source, true, qos).len() + identifiers <= limit
+    }
+
+    /// The first packet identifier of a stored session: a different one after every start, so that what was
+    /// sent and forgotten before is not mistaken for what is sent now.
+    pub(super) fn first_packet_id(&self) -> PacketId {
+        PacketId::FIRST.advance((u64::from(self.boots) * 4096 % 65_535) as u16)
+    }
+}
+
+impl Fan {
+    fn shared(&mut self, source: &Source<'_>) -> Arc<Message> {
+        self.shared.get_or_insert_with(|| Arc::new(Message::new(&source.parts))).clone()
+    }
+}
+
+impl Target {
+    fn of(subscriber: &Subscriber) -> Target {
+        Target {
+            session: subscriber.session,
+            qos: subscriber.options.qos,
+            retain_as_published: subscriber.options.retain_as_published,
+            identifier: subscriber.identifier,
+            overlaps: false,
+        }
+    }
+
+    fn entry(&self, source: &Source<'_>, qos: QoS, packet_id: PacketId, is_sent: bool) -> Entry {
+        Entry {
+            message: MessageId::NONE,
+            body: None,
+            size: source.parts.size() as u32,
+            packet_id,
+            qos,
+            retain: self.retain_as_published && source.parts.retain,
+            progress: if is_sent { Progress::Sent } else { Progress::Waiting },
+        }
+    }
+}
+
+/// Makes one target of all that belong to the same session ([MQTT-3.3.4-2]: the highest QoS counts).
+fn merge(targets: &mut Vec<Target>) {
+    targets.sort_unstable_by_key(|target| target.session);
+    targets.dedup_by(|next, first| {
+        if next.session != first.session {
+            return false;
+        }
+        first.qos = first.qos.max(next.qos);
+        first.retain_as_published |= next.retain_as_published;
+        first.overlaps = true;
+        true
+    });
+}

@@ -1,0 +1,357 @@
+//! Who wants what: every filter once, wildcards in a tree.
+//!
+//! A topic name finds its exact filter by one hash of the whole name. Filters with wildcards hang in a tree
+//! whose edges live in one table keyed by (node, level), so that a node costs no map of its own.
+
+use super::few::Few;
+use super::ids::SessionKey;
+use crate::mqtt::packet::SubscriptionOptions;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// One session's subscription to one filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subscriber {
+    /// Whose it is.
+    pub session: SessionKey,
+    /// How it wants its messages.
+    pub options: SubscriptionOptions,
+    /// Subscription identifier; 0 for none.
+    pub identifier: u32,
+}
+
+/// A filter's place in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FilterId(u32);
+
+#[derive(Debug)]
+struct Filter {
+    text: Box<str>,
+    /// Its node in the tree; 0 (the root) for filters without wildcard.
+    node: u32,
+    subscribers: Few<Subscriber>,
+}
+
+/// A node of the tree; node 0 is the root. Numbers of filters are stored plus one, 0 is none.
+#[derive(Debug, Default)]
+struct Node {
+    parent: u32,
+    level: Box<str>,
+    children: u32,
+    /// The filter that ends here.
+    filter: u32,
+    /// The filter that ends in `#` below this node.
+    hash: u32,
+    /// The child for `+`.
+    plus: u32,
+}
+
+/// All subscriptions.
+#[derive(Debug)]
+pub struct Subscriptions {
+    filters: Vec<Filter>,
+    free_filters: Vec<u32>,
+    by_text: HashTable<u32>,
+    nodes: Vec<Node>,
+    free_nodes: Vec<u32>,
+    edges: HashTable<u32>,
+    wildcards: usize,
+    count: usize,
+    hasher: FixedState,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Subscriptions {
+            filters: vec![],
+            free_filters: vec![],
+            by_text: HashTable::new(),
+            nodes: vec![Node::default()],
+            free_nodes: vec![],
+            edges: HashTable::new(),
+            wildcards: 0,
+            count: 0,
+            hasher: FixedState::default(),
+        }
+    }
+}
+
+impl Subscriptions {
+    /// How many subscriptions there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The text of a filter.
+    pub fn text(&self, filter: FilterId) -> &str {
+        &self.filters[filter.0 as usize].text
+    }
+
+    /// Who subscribed to a filter.
+    #[inline]
+    pub fn subscribers(&self, filter: FilterId) -> &[Subscriber] {
+        self.filters[filter.0 as usize].subscribers.as_slice()
+    }
+
+    /// Adds a subscription, or replaces the session's earlier one to the same filter.
+    /// Tells the filter and whether the subscription is new.
+    pub fn insert(&mut self, text: &str, subscriber: Subscriber) -> (FilterId, bool) {
+        let id = self.find(text).unwrap_or_else(|| self.add_filter(text));
+        let subscribers = &mut self.filters[id.0 as usize].subscribers;
+        if let Some(old) = subscribers.as_mut_slice().iter_mut().find(|old| old.session == subscriber.session) {
+            *old = subscriber;
+            return (id, false);
+        }
+        subscribers.push(subscriber);
+        self.count += 1;
+        (id, true)
+    }
+
+    /// The filter with this text, if anyone subscribed to it.
+    #[inline]
+    pub fn find(&self, text: &str) -> Option<FilterId> {
+        let hash = self.hasher.hash_one(text);
+        self.by_text.find(hash, |&id| *self.filters[id as usize].text == *text).map(|&id| FilterId(id))
+    }
+
+    /// Removes a session's subscription; tells whether there was one.
+    pub fn remove(&mut self, filter: FilterId, session: SessionKey) -> bool {
+        let subscribers = &mut self.filters[filter.0 as usize].subscribers;
+        let before = subscribers.as_slice().len();
+        subscribers.retain(|subscriber| subscriber.session != session);
+        let removed = before - subscribers.as_slice().len();
+        self.count -= removed;
+        if subscribers.as_slice().is_empty() {
+            self.remove_filter(filter.0);
+        }
+        removed > 0
+    }
+
+    /// Appends every filter that matches the topic name.
+    #[inline]
+    pub fn matching(&self, topic: &str, hits: &mut Vec<FilterId>) {
+        if let Some(exact) = self.find(topic) {
+            hits.push(exact);
+        }
+        if self.wildcards > 0 {
+            // [MQTT-4.7.2-1]: wildcards in the first level do not match names that begin with $.
+            self.walk(0, Some(topic), !topic.starts_with('$'), hits);
+        }
+    }
+
+    fn walk(&self, node: u32, rest: Option<&str>, wildcards: bool, hits: &mut Vec<FilterId>) {
+        let here = &self.nodes[node as usize];
+        if here.hash != 0 && wildcards {
+            hits.push(FilterId(here.hash - 1));
+        }
+        let Some(rest) = rest else {
+            if here.filter != 0 {
+                hits.push(FilterId(here.filter - 1));
+            }
+            return;
+        };
+        let (level, rest) = match rest.split_once('/') {
+            Some((level, rest)) => (level, Some(rest)),
+            None => (rest, None),
+        };
+        if here.plus != 0 && wildcards {
+            self.walk(here.plus, rest, true, hits);
+        }
+        if here.children > u32::from(here.plus != 0)
+            && let Some(child) = self.child(node, level)
+        {
+            self.walk(child, rest, true, hits);
+        }
+    }
+
+    fn edge_hash(hasher: &FixedState, parent: u32, level: &str) -> u64 {
+        hasher.hash_one((parent, level))
+    }
+
+    fn child(&self, parent: u32, level: &str) -> Option<u32> {
+        let hash = Self::edge_hash(&self.hasher, parent, level);
+        let is_edge = |&node: &u32| {
+            let node = &self.nodes[node as usize];
+            node.parent == parent && *node.level == *level
+        };
+        self.edges.find(hash, is_edge).copied()
+    }
+
+    fn add_filter(&mut self, text: &str) -> FilterId {
+        let filter = Filter { text: text.into(), node: 0, subscribers: Few::None };
+        let id = match self.free_filters.pop() {
+            Some(id) => {
+                self.filters[id as usize] = filter;
+                id
+            }
+            None => {
+                self.filters.push(filter);
+                self.filters.len() as u32 - 1
+            }
+        };
+        if text.contains(['+', '#']) {
+            self.filters[id as usize].node = self.add_path(text, id);
+            self.wildcards += 1;
+        }
+        let (filters, hasher) = (&self.filters, &self.hasher);
+        let hash = hasher.hash_one(text);
+        self.by_text.insert_unique(hash, id, |&id| hasher.hash_one(&*filters[id as usize].text));
+        FilterId(id)
+    }
+
+    fn add_path(&mut self, text: &str, filter: u32) -> u32 {
+        let mut node = 0;
+        for level in text.split('/') {
+            match level {
+                "#" => {
+                    self.nodes[node as usize].hash = filter + 1;
+                    return node;
+                }
+                _ => node = self.child(node, level).unwrap_or_else(|| self.add_node(node, level)),
+            }
+        }
+        self.nodes[node as usize].filter = filter + 1;
+        node
+    }
+
+    fn add_node(&mut self, parent: u32, level: &str) -> u32 {
+        let node = Node { parent, level: level.into(), ..Node::default() };
+        let id = match self.free_nodes.pop() {
+            Some(id) => {
+                self.nodes[id as usize] = node;
+                id
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() as u32 - 1
+            }
+        };
+        self.nodes[parent as usize].children += 1;
+        if level == "+" {
+            self.nodes[parent as usize].plus = id;
+        }
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        let rehash = |&id: &u32| Self::edge_hash(hasher, nodes[id as usize].parent, &nodes[id as usize].level);
+        self.edges.insert_unique(Self::edge_hash(hasher, parent, level), id, rehash);
+        id
+    }
+
+    fn remove_filter(&mut self, id: u32) {
+        let text = std::mem::take(&mut self.filters[id as usize].text);
+        let hash = self.hasher.hash_one(&*text);
+        if let Ok(entry) = self.by_text.find_entry(hash, |&other| other == id) {
+            entry.remove();
+        }
+        self.free_filters.push(id);
+        if text.contains(['+', '#']) {
+            self.wildcards -= 1;
+            let node = &mut self.nodes[self.filters[id as usize].node as usize];
+            if text.ends_with('#') {
+                node.hash = 0;
+            } else {
+                node.filter = 0;
+            }
+            self.prune(self.filters[id as usize].node);
+        }
+    }
+
+    /// Removes a node that leads nowhere, and then its parent if that leads nowhere.
+    fn prune(&mut self, mut node: u32) {
+        while node != 0 {
+            let here = &self.nodes[node as usize];
+            if here.children > 0 || here.filter != 0 || here.hash != 0 {
+                return;
+            }
+            let parent = here.parent;
+            let hash = Self::edge_hash(&self.hasher, parent, &here.level);
+            if let Ok(entry) = self.edges.find_entry(hash, |&other| other == node) {
+                entry.remove();
+            }
+            let above = &mut self.nodes[parent as usize];
+            above.children -= 1;
+            if above.plus == node {
+                above.plus = 0;
+            }
+            self.nodes[node as usize].level = Box::default();
+            self.free_nodes.push(node);
+            node = parent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::{QoS, TopicFilter, TopicName, matches};
+
+    fn subscriber(session: u32) -> Subscriber {
+        let options = SubscriptionOptions::plain(QoS::AtMostOnce);
+        Subscriber { session: SessionKey(session), options, identifier: 0 }
+    }
+
+    fn matching<'a>(subscriptions: &'a Subscriptions, topic: &str) -> Vec<&'a str> {
+        let mut hits = vec![];
+        subscriptions.matching(topic, &mut hits);
+        let mut texts: Vec<_> = hits.into_iter().map(|id| subscriptions.text(id)).collect();
+        texts.sort_unstable();
+        texts
+    }
+
+    /// All texts of up to three levels over a small alphabet.
+    fn texts(levels: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = levels.iter().map(ToString::to_string).collect();
+        let mut last = all.clone();
+        for _ in 1..3 {
+            last = last.iter().flat_map(|t| levels.iter().map(move |l| format!("{t}/{l}"))).collect();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    #[test]
+    fn the_tree_agrees_with_matching_one_by_one() {
+        let filters: Vec<String> =
+            texts(&["a", "$b", "", "+", "#"]).into_iter().filter(|t| TopicFilter::new(t).is_ok()).collect();
+        let topics: Vec<String> =
+            texts(&["a", "$b", "", "c"]).into_iter().filter(|t| TopicName::new(t).is_ok()).collect();
+        let mut subscriptions = Subscriptions::default();
+        for (number, filter) in filters.iter().enumerate() {
+            subscriptions.insert(filter, subscriber(number as u32));
+        }
+        for topic in &topics {
+            let mut expected: Vec<&str> = filters
+                .iter()
+                .map(String::as_str)
+                .filter(|f| matches(TopicFilter::new(f).expect("valid"), TopicName::new(topic).expect("valid")))
+                .collect();
+            expected.sort_unstable();
+            assert_eq!(matching(&subscriptions, topic), expected, "{topic}");
+        }
+    }
+
+    #[test]
+    fn removing_every_subscription_leaves_an_empty_tree() {
+        let mut subscriptions = Subscriptions::default();
+        let filters = ["a/+/c", "a/+/#", "a/b", "#", "+", "a/+/c/d"];
+        let ids: Vec<_> = filters.iter().map(|f| subscriptions.insert(f, subscriber(1)).0).collect();
+        assert_eq!(matching(&subscriptions, "a/b/c"), ["#", "a/+/#", "a/+/c"]);
+        for id in ids {
+            assert!(subscriptions.remove(id, SessionKey(1)));
+        }
+        assert_eq!(matching(&subscriptions, "a/b/c"), [""; 0]);
+        assert_eq!((subscriptions.count(), subscriptions.edges.len(), subscriptions.by_text.len()), (0, 0, 0));
+        assert_eq!(subscriptions.free_nodes.len(), subscriptions.nodes.len() - 1);
+    }
+
+    #[test]
+    fn a_second_subscription_to_a_filter_replaces_the_first() {
+        let mut subscriptions = Subscriptions::default();
+        let (id, new) = subscriptions.insert("a", subscriber(1));
+        assert!(new);
+        let changed = Subscriber { identifier: 7, ..subscriber(1) };
+        assert_eq!(subscriptions.insert("a", changed), (id, false));
+        assert_eq!(subscriptions.subscribers(id), [changed]);
+        assert_eq!(subscriptions.count(), 1);
+    }
+}

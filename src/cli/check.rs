@@ -1,0 +1,58 @@
+//! `gatehouse check`.
+
+use super::{EXIT_CONFIGURATION, report};
+use crate::config::{self, Problem, Source};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Check configuration files without starting anything: every problem at once, with file, line and column.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  gatehouse check gatehouse.toml
+  gatehouse check conf.d/*.toml      several files are one configuration
+
+Exit codes: 0 no problem, 2 usage, 3 configuration invalid")]
+pub struct CheckArgs {
+    /// Configuration files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Checks the files and says what is wrong with them.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let sources = match read_sources(&args.files) {
+        Ok(sources) => sources,
+        Err(code) => return code,
+    };
+    match config::check(&sources) {
+        Ok(settings) => {
+            println!("ok: {}", report::contents(&settings));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => complain(&problems),
+    }
+}
+
+/// Says every problem.
+pub fn complain(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+    eprintln!("gatehouse: {} in the configuration", report::count(problems.len(), "problem"));
+    ExitCode::from(EXIT_CONFIGURATION)
+}
+
+/// Reads configuration files. A file that cannot be read is a problem of the configuration.
+pub fn read_sources(files: &[PathBuf]) -> Result<Vec<Source>, ExitCode> {
+    let mut sources = vec![];
+    for file in files {
+        match std::fs::read_to_string(file) {
+            Ok(text) => sources.push(Source::new(file.display().to_string(), text)),
+            Err(error) => {
+                eprintln!("gatehouse: cannot read {}: {error}", file.display());
+                return Err(ExitCode::from(EXIT_CONFIGURATION));
+            }
+        }
+    }
+    Ok(sources)
+}

@@ -1,0 +1,86 @@
+//! `gatehouse run`.
+
+use super::log::{self, LogFormat};
+use super::{EXIT_RUNTIME, check, report};
+use crate::config::{self, Settings};
+use crate::daemon::{self, Options, Started};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where the broker listens if nothing else is said: this machine only.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1883);
+
+/// Where the store lies if nothing else is said.
+const DATA_DIR_DEFAULT: &str = "gatehouse-data";
+
+/// Start the gateway. Without a file it is a plain broker on this machine: anonymous, with default limits, keeping
+/// sessions and retained messages in the data directory.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  gatehouse run
+  gatehouse run --listen 0.0.0.0:1883 --data-dir /var/lib/gatehouse
+  gatehouse run --config examples/demo/gatehouse.toml
+
+SIGINT and SIGTERM stop it in order. GATEHOUSE_LOG=debug says more.
+Exit codes: 0 stopped in order, 1 runtime error, 2 usage, 3 configuration invalid")]
+pub struct RunArgs {
+    /// Configuration file; given several times, the files are one configuration
+    #[arg(long, short, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Directory for everything that is kept [default: gatehouse-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address for MQTT over TCP; may be given several times; port 0 takes a free one [default: 127.0.0.1:1883]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Vec<SocketAddr>,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// Runs the gateway until it is stopped.
+pub fn run(args: RunArgs) -> ExitCode {
+    log::start(args.log_format);
+    let settings = match read_settings(&args.config) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    let options = options(args, settings);
+    let house = options.settings.clone();
+    match daemon::run(options, |started| announce(started, &house)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gatehouse: {error}");
+            ExitCode::from(EXIT_RUNTIME)
+        }
+    }
+}
+
+/// Flags override the file; the file overrides the defaults.
+fn options(args: RunArgs, settings: Settings) -> Options {
+    let broker = &settings.broker;
+    let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
+    let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
+        (false, _) => args.listen,
+        (true, false) => broker.listen.clone(),
+        (true, true) => vec![LISTEN_DEFAULT],
+    };
+    Options { settings, data_directory, listen }
+}
+
+/// Reads and checks configuration files; says everything that is wrong with them.
+fn read_settings(files: &[PathBuf]) -> Result<Settings, ExitCode> {
+    if files.is_empty() {
+        return Ok(Settings::default());
+    }
+    let sources = check::read_sources(files)?;
+    config::check(&sources).map_err(|problems| check::complain(&problems))
+}
+
+fn announce(started: &Started, settings: &Settings) {
+    for address in &started.addresses {
+        println!("listening on {address} (mqtt)");
+    }
+    println!("{}", report::start(started, settings));
+}

@@ -1,0 +1,125 @@
+//! What a client sends and receives, owned.
+
+use crate::mqtt::{Properties, Property, QoS, Version};
+
+/// An application message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Topic name.
+    pub topic: String,
+    /// Payload.
+    pub payload: Vec<u8>,
+    /// Quality of service.
+    pub qos: QoS,
+    /// Whether it is, or was, retained.
+    pub retain: bool,
+    /// Properties as on the wire; none before 5.0.
+    pub(super) properties: Vec<u8>,
+}
+
+impl Message {
+    /// A message of QoS 0 that is not retained.
+    pub fn new(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Vec::new(),
+        }
+    }
+
+    /// The same with another QoS.
+    #[must_use]
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// The same, retained.
+    #[must_use]
+    pub fn retained(mut self) -> Self {
+        self.retain = true;
+        self
+    }
+
+    /// The same with one more property.
+    #[must_use]
+    pub fn property(mut self, property: Property<'_>) -> Self {
+        property.encode(&mut self.properties);
+        self
+    }
+
+    /// The properties.
+    pub fn properties(&self) -> Properties<'_> {
+        Properties::from_checked(&self.properties)
+    }
+
+    /// Where the answer goes, if the sender wants one.
+    pub fn response_topic(&self) -> Option<&str> {
+        self.properties().iter().find_map(|property| match property {
+            Property::ResponseTopic(topic) => Some(topic),
+            _ => None,
+        })
+    }
+
+    /// What the sender wants back with the answer.
+    pub fn correlation_data(&self) -> Option<&[u8]> {
+        self.properties().iter().find_map(|property| match property {
+            Property::CorrelationData(data) => Some(data),
+            _ => None,
+        })
+    }
+
+    /// Seconds the message has left to live, if it does not live for ever.
+    pub fn expiry(&self) -> Option<u32> {
+        self.properties().iter().find_map(|property| match property {
+            Property::MessageExpiryInterval(seconds) => Some(seconds),
+            _ => None,
+        })
+    }
+
+    /// The payload as text, where it is.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.payload).ok()
+    }
+
+    pub(super) fn with_properties(mut self, properties: Properties<'_>) -> Self {
+        self.properties = properties.as_bytes().to_vec();
+        self
+    }
+}
+
+/// How to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Protocol version.
+    pub version: Version,
+    /// Client identifier; the server chooses one if it is empty.
+    pub client_id: String,
+    /// Forget what was: clean start, or clean session before 5.0.
+    pub clean_start: bool,
+    /// Seconds the session outlives the connection, in 5.0.
+    pub session_expiry: u32,
+    /// Seconds between two signs of life; 0 for none.
+    pub keep_alive: u16,
+    /// What the server publishes when the connection is lost.
+    pub will: Option<Message>,
+    /// User name and password.
+    pub credentials: Option<(String, Vec<u8>)>,
+}
+
+impl Options {
+    /// MQTT 5.0 with a clean start, no will and a keep alive of a minute.
+    pub fn new(client_id: impl Into<String>) -> Self {
+        Self {
+            version: Version::V5,
+            client_id: client_id.into(),
+            clean_start: true,
+            session_expiry: 0,
+            keep_alive: 60,
+            will: None,
+            credentials: None,
+        }
+    }
+}

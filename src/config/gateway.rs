@@ -1,0 +1,59 @@
+//! `[gateway]`, `[broker]` and `[gpio]`.
+
+use super::reader::Table;
+use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
+use super::text;
+
+/// MQTT's own bound of a packet: five bytes of fixed header and 268,435,455 of remaining length.
+const PACKET_SIZE_MAX: u64 = 268_435_460;
+
+pub(super) fn gateway(mut table: Table) -> GatewaySettings {
+    let mut gateway = GatewaySettings::default();
+    let id = table.text("id", text::id);
+    if let Some(id) = table.require("id", id, "\"gw1\"") {
+        gateway.id = id.value;
+    }
+    if let Some(mut topics) = table.table("topics") {
+        if let Some(base) = topics.text("base", text::topic_base) {
+            gateway.base = base.value;
+        }
+        topics.close(&["home_assistant", "homie"]);
+    }
+    table.close(&["timezone", "location", "name"]);
+    gateway
+}
+
+pub(super) fn broker(mut table: Table) -> BrokerSettings {
+    let listen = table.texts("listen", text::listen);
+    let listen = listen.map(|list| list.value.into_iter().map(|placed| placed.value).collect()).unwrap_or_default();
+    let data_dir = table.text("data_dir", text::absolute_path).map(|placed| placed.value);
+    let limits = table.table("limits").map(limits).unwrap_or_default();
+    table.close(&["tls", "websocket", "users", "anonymous"]);
+    BrokerSettings { listen, data_dir, limits }
+}
+
+fn limits(mut table: Table) -> BrokerLimits {
+    const COUNT_MAX: u64 = u32::MAX as u64;
+    let limits = BrokerLimits {
+        connections: table.integer("connections", 1..=COUNT_MAX),
+        packet_size: table.integer("packet_size", 16..=PACKET_SIZE_MAX),
+        inflight: table.integer("inflight", 1..=u64::from(u16::MAX)),
+        queue_messages: table.integer("queue_messages", 1..=COUNT_MAX),
+        queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
+        retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
+    };
+    table.close(&[]);
+    limits
+}
+
+pub(super) fn gpio(mut table: Table) -> GpioBackend {
+    let words = [
+        ("auto", GpioBackend::Auto),
+        ("gpiochip", GpioBackend::Gpiochip),
+        ("rppal", GpioBackend::Rppal),
+        ("simulated", GpioBackend::Simulated),
+    ];
+    let backend = table.word("backend", &words);
+    table.close(&[]);
+    backend.unwrap_or_default()
+}

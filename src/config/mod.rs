@@ -1,0 +1,98 @@
+//! Configuration: text → checked [`Settings`], or every [`Problem`] in it at once.
+//!
+//! Knows the written form of a house and nothing else: it opens no file, asks no kernel for a line and no clock for
+//! the time. A file with five mistakes yields five problems, each with its file, line, column, key and a hint.
+
+mod bus;
+mod device;
+mod gateway;
+mod gpio_device;
+mod house;
+mod line_device;
+mod onewire_device;
+mod problem;
+mod reader;
+mod settings;
+mod suggest;
+mod text;
+
+pub use problem::{Problem, Source};
+pub use settings::*;
+
+use house::House;
+use problem::{Mistake, Place};
+use reader::{Report, Table};
+use toml::de::DeTable;
+
+/// The version of the written form that this program reads.
+const SCHEMA: u64 = 1;
+
+/// The largest file that is read, in bytes: a house of hundreds of devices fits many times.
+pub const FILE_SIZE_MAX: usize = 1 << 20;
+
+/// Checks all files of one configuration together.
+///
+/// The files are parts of one house: a section may stand in any of them, an id in one only.
+/// Returns every problem found, in the order of files and lines.
+pub fn check(files: &[Source]) -> Result<Settings, Vec<Problem>> {
+    let report = Report::new(files);
+    let mut documents = Vec::new();
+    for (file, source) in files.iter().enumerate() {
+        if source.text.len() > FILE_SIZE_MAX {
+            let place = Place { file, span: 0..0, key: String::new() };
+            let what = format!("the file is larger than {FILE_SIZE_MAX} bytes");
+            report.add(&place, Mistake::new(what, "split it"));
+            continue;
+        }
+        let (document, errors) = DeTable::parse_recoverable(&source.text);
+        for error in &errors {
+            let place = Place { file, span: error.span().unwrap_or_default(), key: String::new() };
+            report.add(&place, Mistake::new(format!("not TOML: {}", error.message()), ""));
+        }
+        // What was recovered around an error would only bring problems that are none.
+        if errors.is_empty() {
+            documents.push((file, document));
+        }
+    }
+    let broken = documents.len() < files.len();
+    let mut house = House::new(&report);
+    for (file, document) in &documents {
+        read_file(&mut house, Table::root(&report, *file, document));
+    }
+    let settings = house.finish(broken);
+    let problems = report.into_problems();
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
+    let schema = root.whole("schema", |schema| match schema {
+        SCHEMA => Ok(()),
+        other => Err(Mistake::new(format!("schema {other} is not known"), format!("this version reads {SCHEMA}"))),
+    });
+    root.require("schema", schema, "1");
+    if let Some(table) = root.table("gateway") {
+        house.once("gateway", table.place());
+        house.settings.gateway = gateway::gateway(table);
+    }
+    if let Some(table) = root.table("broker") {
+        house.once("broker", table.place());
+        house.settings.broker = gateway::broker(table);
+    }
+    if let Some(table) = root.table("gpio") {
+        house.once("gpio", table.place());
+        house.settings.gpio = gateway::gpio(table);
+    }
+    for (id, table) in root.named_tables("bus") {
+        house.claim_id("bus", &id, table.place());
+        if let Some(bus) = bus::bus(id, table) {
+            house.settings.buses.push(bus);
+        }
+    }
+    for (id, table) in root.named_tables("device") {
+        house.claim_id("device", &id, table.place());
+        if let Some(device) = device::device(house, id, table) {
+            house.settings.devices.push(device);
+        }
+    }
+    root.close(&["rule", "scene", "test", "listener", "bridge", "user", "web"]);
+}

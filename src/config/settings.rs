@@ -1,0 +1,333 @@
+//! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
+
+use crate::device::{ButtonSettings, Interlock, OutputSettings};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole house, checked.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Settings {
+    /// The gateway itself.
+    pub gateway: GatewaySettings,
+    /// The broker.
+    pub broker: BrokerSettings,
+    /// Where GPIO lines come from.
+    pub gpio: GpioBackend,
+    /// Serial buses, in the order of the files.
+    pub buses: Vec<BusSettings>,
+    /// Devices, in the order of the files.
+    pub devices: Vec<DeviceSettings>,
+}
+
+/// `[gateway]`: who this gateway is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// Its id, unique among the gateways of a house.
+    pub id: String,
+    /// The first level or levels of all topic names, without a slash at the end.
+    pub base: String,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self { id: "gw1".into(), base: "home".into() }
+    }
+}
+
+/// `[broker]`: where it listens, where it keeps, how much it takes.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct BrokerSettings {
+    /// Addresses for MQTT over TCP; empty means the default of the command.
+    pub listen: Vec<SocketAddr>,
+    /// The data directory; the default of the command if absent.
+    pub data_dir: Option<PathBuf>,
+    /// Limits that differ from the defaults.
+    pub limits: BrokerLimits,
+}
+
+/// `[broker.limits]`: each one is the default of the broker where it is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct BrokerLimits {
+    /// Network connections at one time.
+    pub connections: Option<u64>,
+    /// The longest packet that is accepted, in bytes.
+    pub packet_size: Option<u64>,
+    /// Messages sent and not completed, per session.
+    pub inflight: Option<u64>,
+    /// Queued messages per session.
+    pub queue_messages: Option<u64>,
+    /// Bytes of queued messages per session.
+    pub queue_bytes: Option<u64>,
+    /// Retained messages in all.
+    pub retained_messages: Option<u64>,
+}
+
+/// Where GPIO lines come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum GpioBackend {
+    /// The kernel's GPIO character device if the machine has one, simulated lines otherwise.
+    #[default]
+    Auto,
+    /// The kernel's GPIO character device.
+    Gpiochip,
+    /// The registers of a Raspberry Pi.
+    Rppal,
+    /// Lines in memory, moved through topics.
+    Simulated,
+}
+
+/// `[bus.ID]`: one serial port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusSettings {
+    /// The id that devices refer to.
+    pub id: String,
+    /// Where the port comes from.
+    pub port: PortSource,
+    /// Speed and framing.
+    pub mode: SerialMode,
+    /// How long the far end needs after the port was opened.
+    pub settle: Duration,
+}
+
+/// Where a serial port comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortSource {
+    /// A device file.
+    Path(PathBuf),
+    /// A pseudo-terminal with a simulated far end.
+    Simulated(SimulatedPeer),
+}
+
+/// A far end that is simulated behind a pseudo-terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SimulatedPeer {
+    /// Prints `T:21.5;H:412;P:0` every second, answers `PUMP=1` with `P:1`.
+    Arduino,
+}
+
+/// Speed and framing of a serial port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SerialMode {
+    /// Bits per second.
+    pub baud: u32,
+    /// 7 or 8.
+    pub data_bits: u8,
+    /// The parity bit.
+    pub parity: Parity,
+    /// 1 or 2.
+    pub stop_bits: u8,
+}
+
+/// The parity bit of a serial port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parity {
+    /// No parity bit.
+    None,
+    /// Even number of ones.
+    Even,
+    /// Odd number of ones.
+    Odd,
+}
+
+/// `[device.ID]`: one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceSettings {
+    /// The id, one level of its topic names.
+    pub id: String,
+    /// Name for people.
+    pub name: Option<String>,
+    /// Room or area, for people.
+    pub area: Option<String>,
+    /// How long a command may wait when it does not say so itself.
+    pub command_ttl: Duration,
+    /// The driver and what it needs.
+    pub driver: DriverSettings,
+}
+
+/// The driver of a device, with its part of the device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DriverSettings {
+    /// Lines of a GPIO chip.
+    Gpio(GpioDevice),
+    /// A serial device that speaks in lines of text.
+    Line(LineDevice),
+    /// A 1-Wire thermometer.
+    Onewire(OnewireDevice),
+}
+
+impl DriverSettings {
+    /// The word for the driver, as in the file and in `$meta`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Gpio(_) => "gpio",
+            Self::Line(_) => "line",
+            Self::Onewire(_) => "w1",
+        }
+    }
+}
+
+/// The lines of a GPIO device.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GpioDevice {
+    /// Outputs, such as relays.
+    pub outputs: Vec<GpioOutput>,
+    /// Which of them exclude each other.
+    pub interlock: Option<Interlock>,
+    /// Inputs, such as contacts.
+    pub inputs: Vec<GpioInput>,
+    /// Buttons.
+    pub buttons: Vec<GpioButton>,
+}
+
+/// How a GPIO line is found and read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioLine {
+    /// Which line.
+    pub address: LineAddress,
+    /// Whether the low level means "on".
+    pub active_low: bool,
+    /// Built-in resistor.
+    pub bias: Bias,
+}
+
+/// How a GPIO line is addressed: never by chip number, which moves between boards and kernels.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LineAddress {
+    /// The name the kernel gives the line.
+    Name(String),
+    /// The label of a chip and the offset of the line on it.
+    Offset {
+        /// The chip's label.
+        label: String,
+        /// The line's offset.
+        offset: u32,
+    },
+}
+
+impl std::fmt::Display for LineAddress {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => formatter.write_str(name),
+            Self::Offset { label, offset } => write!(formatter, "{label}:{offset}"),
+        }
+    }
+}
+
+/// The built-in resistor of a GPIO line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Bias {
+    /// As the board or device tree left it.
+    #[default]
+    Unchanged,
+    /// None.
+    Disabled,
+    /// To the supply.
+    PullUp,
+    /// To ground.
+    PullDown,
+}
+
+/// `[device.ID.out.ID]` of a GPIO device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioOutput {
+    /// The property.
+    pub id: String,
+    /// The line.
+    pub line: GpioLine,
+    /// States at start and fault, and limits.
+    pub output: OutputSettings,
+}
+
+/// `[device.ID.in.ID]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioInput {
+    /// The property.
+    pub id: String,
+    /// The line.
+    pub line: GpioLine,
+    /// How long a level must last before it counts.
+    pub debounce: Duration,
+    /// What it is, for dashboards: `door`, `window`, `motion` …
+    pub class: Option<String>,
+}
+
+/// `[device.ID.button.ID]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioButton {
+    /// The property.
+    pub id: String,
+    /// The line.
+    pub line: GpioLine,
+    /// How long a level must last before it counts.
+    pub debounce: Duration,
+    /// How presses become clicks.
+    pub button: ButtonSettings,
+}
+
+/// A serial device that speaks in lines of `KEY:value;KEY:value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineDevice {
+    /// The bus it is on.
+    pub bus: String,
+    /// How a line is cut into keys and values.
+    pub read: LineFormat,
+    /// Values it reports.
+    pub properties: Vec<LineProperty>,
+    /// Values it can be told.
+    pub outputs: Vec<LineOutput>,
+    /// Which of the outputs exclude each other.
+    pub interlock: Option<Interlock>,
+}
+
+/// How a line is cut into keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineFormat {
+    /// Between two pairs.
+    pub separator: char,
+    /// Between key and value.
+    pub assign: char,
+}
+
+/// `[device.ID.prop.ID]` of a line device: a number that the device reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineProperty {
+    /// The property.
+    pub id: String,
+    /// The key in the device's lines.
+    pub key: String,
+    /// Unit, for `$meta`.
+    pub unit: Option<String>,
+    /// Smallest and largest value that can be true; others are refused as a problem.
+    pub range: Option<(f64, f64)>,
+    /// After how long without a reading the value is no longer to be trusted.
+    pub stale_after: Option<Duration>,
+}
+
+/// `[device.ID.out.ID]` of a line device: a switch that the device reports and can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineOutput {
+    /// The property.
+    pub id: String,
+    /// The key under which the device reports the state.
+    pub key: String,
+    /// What is sent, with `{int}` (0 or 1) or `{bool}` (false or true) for the value.
+    pub write: String,
+    /// How long the device may take to report the new state.
+    pub confirm: Duration,
+    /// States at start and fault, and limits.
+    pub output: OutputSettings,
+}
+
+/// A 1-Wire thermometer, read through the kernel's `w1_therm`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnewireDevice {
+    /// Serial number, as in `/sys/bus/w1/devices`.
+    pub rom: String,
+    /// Time between two readings.
+    pub every: Duration,
+    /// Which readings are not believed.
+    pub reject: crate::device::RejectSettings,
+    /// A temperature in °C to start from, if the sensor is only simulated.
+    pub simulate: Option<f64>,
+}

@@ -1,0 +1,279 @@
+//! The one loop that owns the broker and every socket.
+//!
+//! A turn is explicit: take the ready connections, read each into one shared buffer, let the broker handle all of it,
+//! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
+//! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
+
+use crate::base::Moment;
+use crate::base::limits::{ACCEPTS_PER_TURN, READ_BUFFER_BYTES};
+use crate::broker::{Broker, ConnectionId, Input, Origin, Output};
+use crate::net::{Io, Listener, ReadStep, Ready, Socket, WriteStep};
+use crate::store::{Reply, Request, Store};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+use tracing::warn;
+
+/// How long the store may take at the end to make safe what waits.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pause after the system refused a connection, for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the loop is given.
+pub struct Parts {
+    /// The broker.
+    pub broker: Broker,
+    /// The store.
+    pub store: Store,
+    /// What the store's thread answers.
+    pub replies: Receiver<Reply>,
+    /// Sources of connections.
+    pub listeners: Vec<Listener>,
+    /// The list of ready connections.
+    pub ready: Arc<Ready>,
+    /// Becomes true when the gateway is to stop.
+    pub stop: Arc<AtomicBool>,
+    /// Connections that may be open at once, those before CONNECT included.
+    pub sockets_max: usize,
+    /// The start of the broker's clock.
+    pub started: Instant,
+}
+
+/// Runs until it is told to stop and everything that waited is safe. Tells whether it is.
+pub async fn run(parts: Parts) -> bool {
+    let mut heart = Heart::new(parts);
+    tokio::task::unconstrained(poll_fn(|context| heart.turn(context))).await
+}
+
+struct Heart {
+    parts: Parts,
+    sockets: Vec<Option<Socket>>,
+    open: usize,
+    free: Vec<u32>,
+    /// Numbers given back in this turn; used again in the next, when nothing of the old connection is under way.
+    freed: Vec<u32>,
+    buffer: Vec<u8>,
+    work: Vec<u32>,
+    /// Requests the store had no room for.
+    backlog: VecDeque<Request>,
+    sleep: Pin<Box<Sleep>>,
+    armed: Option<Moment>,
+    accept_again: Option<Moment>,
+    stop_by: Option<Moment>,
+}
+
+impl Heart {
+    fn new(parts: Parts) -> Heart {
+        Heart {
+            parts,
+            sockets: vec![],
+            open: 0,
+            free: vec![],
+            freed: vec![],
+            buffer: vec![0; READ_BUFFER_BYTES],
+            work: vec![],
+            backlog: VecDeque::new(),
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed: None,
+            accept_again: None,
+            stop_by: None,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::START + self.parts.started.elapsed()
+    }
+
+    /// One turn.
+    fn turn(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let now = self.now();
+        self.parts.ready.set_task(context.waker());
+        self.free.append(&mut self.freed);
+        self.take_replies(now);
+        self.accept(now, context);
+        let mut work = std::mem::take(&mut self.work);
+        self.parts.ready.take(&mut work);
+        for id in work.drain(..) {
+            self.read(now, id);
+        }
+        self.work = work;
+        if self.parts.broker.next_deadline().is_some_and(|at| at <= now) {
+            self.parts.broker.handle(now, Input::Tick);
+        }
+        self.parts.broker.handle(now, Input::TurnEnd);
+        self.carry_out(now);
+        self.stop_if_told(now, context)
+    }
+
+    fn take_replies(&mut self, now: Moment) {
+        while let Ok(reply) = self.parts.replies.try_recv() {
+            let input = match reply {
+                Reply::Committed(group) => Input::Committed(group),
+                Reply::Failed(group, fault) => Input::CommitFailed(group, fault),
+                Reply::Loaded(loaded) => Input::Loaded(loaded),
+            };
+            self.parts.broker.handle(now, input);
+        }
+        while let Some(request) = self.backlog.pop_front() {
+            if let Err(request) = self.parts.store.request(request) {
+                self.backlog.push_front(request);
+                break;
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Moment, context: &mut Context<'_>) {
+        if self.stop_by.is_some() || self.accept_again.is_some_and(|at| at > now) {
+            return;
+        }
+        self.accept_again = None;
+        let mut accepted = 0;
+        for index in 0..self.parts.listeners.len() {
+            while let Poll::Ready(result) = self.parts.listeners[index].poll_accept(context) {
+                match result {
+                    Ok(io) => self.open(now, io),
+                    Err(error) => {
+                        warn!(%error, "a connection could not be accepted");
+                        self.accept_again = Some(now + ACCEPT_PAUSE);
+                        return;
+                    }
+                }
+                accepted += 1;
+                if accepted == ACCEPTS_PER_TURN {
+                    return context.waker().wake_by_ref();
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Moment, io: Io) {
+        let origin = match &io {
+            Io::Tcp(_) => Origin::Network,
+            Io::Memory(_) => Origin::BuiltIn,
+        };
+        if self.open >= self.parts.sockets_max && origin == Origin::Network {
+            // Dropping it closes it: there is no room even for a refusal.
+            return;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(None);
+            self.sockets.len() as u32 - 1
+        });
+        let waker = self.parts.ready.waker(id);
+        self.sockets[id as usize] = Some(Socket::new(io, waker));
+        self.open += 1;
+        self.parts.broker.handle(now, Input::Opened(ConnectionId(id), origin));
+        self.parts.ready.push(id);
+    }
+
+    fn read(&mut self, now: Moment, id: u32) {
+        let connection = ConnectionId(id);
+        loop {
+            let Some(socket) = &mut self.sockets[id as usize] else { return };
+            if socket.is_blocked() {
+                self.flush(now, id);
+            }
+            let Some(socket) = &mut self.sockets[id as usize] else { return };
+            let broker = &mut self.parts.broker;
+            match socket.read(&mut self.buffer, |bytes| broker.receive(now, connection, bytes)) {
+                ReadStep::Bytes => {}
+                ReadStep::More => return socket.wake(),
+                ReadStep::Wait => return,
+                ReadStep::Closed => return self.close(now, id),
+            }
+        }
+    }
+
+    /// Does what the broker wants done, until it wants nothing more.
+    fn carry_out(&mut self, now: Moment) {
+        while let Some(output) = self.parts.broker.poll_output() {
+            match output {
+                Output::Flush(connection) => self.flush(now, connection.0),
+                Output::Close(connection) => {
+                    self.flush(now, connection.0);
+                    self.close(now, connection.0);
+                }
+                Output::Commit(group) => self.request(Request::Commit(group)),
+                Output::Load { session, number, messages } => {
+                    self.request(Request::Load { session, number, messages });
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        if let Err(request) = self.parts.store.request(request) {
+            self.backlog.push_back(request);
+        }
+    }
+
+    fn flush(&mut self, now: Moment, id: u32) {
+        let connection = ConnectionId(id);
+        let Some(socket) = &mut self.sockets[id as usize] else { return };
+        loop {
+            let bytes = self.parts.broker.outbox(connection);
+            if bytes.is_empty() {
+                break;
+            }
+            match socket.write(bytes) {
+                WriteStep::Written(count) => self.parts.broker.written(connection, count),
+                WriteStep::Wait => return,
+                WriteStep::Closed => return self.close(now, id),
+            }
+        }
+        if socket.unblock() {
+            self.parts.broker.handle(now, Input::Flushed(connection));
+        }
+    }
+
+    fn close(&mut self, now: Moment, id: u32) {
+        if self.sockets[id as usize].take().is_some() {
+            self.open -= 1;
+            self.freed.push(id);
+            self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+        }
+    }
+
+    /// Sleeps until the broker wants to be ticked, or ends when all is safe after a stop.
+    fn stop_if_told(&mut self, now: Moment, context: &mut Context<'_>) -> Poll<bool> {
+        if self.stop_by.is_none() && self.parts.stop.load(Ordering::Acquire) {
+            self.stop_by = Some(now + STOP_TIMEOUT);
+            self.parts.broker.handle(now, Input::Stop);
+            context.waker().wake_by_ref();
+        }
+        if let Some(stop_by) = self.stop_by {
+            let is_settled = self.parts.broker.is_settled();
+            if is_settled || now >= stop_by {
+                return Poll::Ready(is_settled);
+            }
+        }
+        self.arm(now, context);
+        Poll::Pending
+    }
+
+    fn arm(&mut self, now: Moment, context: &mut Context<'_>) {
+        let deadlines = [self.parts.broker.next_deadline(), self.accept_again, self.stop_by];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        if next <= now {
+            return context.waker().wake_by_ref();
+        }
+        // A timer that fires too early costs one empty turn; moving it with every message would cost more.
+        let is_armed = self.armed.is_some_and(|armed| armed > now && armed <= next);
+        if !is_armed {
+            let at = self.parts.started + next.saturating_since(Moment::START);
+            self.sleep.as_mut().reset(at.into());
+            self.armed = Some(next);
+        }
+        if self.sleep.as_mut().poll(context).is_ready() {
+            self.armed = None;
+            context.waker().wake_by_ref();
+        }
+    }
+}

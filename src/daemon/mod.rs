@@ -1,0 +1,143 @@
+//! Layer 4: the gateway put together, here and only here.
+//!
+//! Three threads: the heart (broker and sockets), the store, and a side runtime for everything that may take its time
+//! (drivers, signals). Start order: store, broker, listeners, drivers. Stop order: drivers (so that outputs get into
+//! their failsafe states and tell it), then the heart settles with the store.
+
+mod error;
+mod heart;
+mod limits;
+
+pub use error::DaemonError;
+
+use crate::broker::{Broker, Restored};
+use crate::config::Settings;
+use crate::drivers::{self, Connect};
+use crate::net::{Listener, Ready, bind};
+use crate::store::Store;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info};
+
+/// Built-in clients whose connection may wait to be accepted.
+const DOOR_WAITING: usize = 64;
+
+/// Answers of the store that may wait for the heart.
+const REPLIES_WAITING: usize = 64;
+
+/// What the command line and the configuration come to.
+#[derive(Debug)]
+pub struct Options {
+    /// The house.
+    pub settings: Settings,
+    /// Where the store lies.
+    pub data_directory: PathBuf,
+    /// Addresses for MQTT over TCP.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// What is there when the gateway is ready.
+#[derive(Debug)]
+pub struct Started {
+    /// The addresses it listens on.
+    pub addresses: Vec<SocketAddr>,
+    /// What the store remembered.
+    pub restored: Restored,
+}
+
+/// Runs the gateway until it is told to stop by SIGINT or SIGTERM. `started` is called once clients can connect.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
+    let limits = limits::of(&options.settings.broker.limits);
+    limits::raise_file_limit(&limits);
+    let ready = Arc::new(Ready::default());
+    let (store, replies, memory) = open_store(&options, &ready)?;
+    let begin = Instant::now();
+    let (broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
+    let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
+    let side = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("side")
+        .enable_all()
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let (mut listeners, addresses) = listen(&heart, &options.listen)?;
+    let (door, visitors) = mpsc::channel(DOOR_WAITING);
+    listeners.push(Listener::Door(visitors));
+    let stop = Arc::new(AtomicBool::new(false));
+    let life = Life { stop: stop.clone(), ready: ready.clone() };
+    life.begin(&side, Arc::new(options.settings), Connect::new(door))?;
+    started(&Started { addresses, restored });
+    let sockets_max = limits::sockets(&limits);
+    let parts = heart::Parts { broker, store, replies, listeners, ready, stop, sockets_max, started: begin };
+    let is_settled = heart.block_on(heart::run(parts));
+    side.shutdown_background();
+    if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }
+}
+
+type Replies = std::sync::mpsc::Receiver<crate::store::Reply>;
+
+fn open_store(
+    options: &Options,
+    ready: &Arc<Ready>,
+) -> Result<(Store, Replies, crate::broker::change::Memory), DaemonError> {
+    let (answers, replies) = sync_channel(REPLIES_WAITING);
+    let wake = ready.clone();
+    let (store, memory) = Store::open(&options.data_directory, move |reply| {
+        // The only error is that the heart has ended; then nobody waits for the answer.
+        let _ = answers.send(reply);
+        wake.wake();
+    })?;
+    Ok((store, replies, memory))
+}
+
+fn listen(heart: &Runtime, addresses: &[SocketAddr]) -> Result<(Vec<Listener>, Vec<SocketAddr>), DaemonError> {
+    let (mut listeners, mut bound) = (vec![], vec![]);
+    for &address in addresses {
+        let listener = heart.block_on(bind(address)).map_err(|source| DaemonError::Listen { address, source })?;
+        bound.push(listener.local_address());
+        listeners.push(listener);
+    }
+    Ok((listeners, bound))
+}
+
+/// What runs beside the heart, and how its end is told to the heart.
+struct Life {
+    stop: Arc<AtomicBool>,
+    ready: Arc<Ready>,
+}
+
+impl Life {
+    /// Starts drivers and waits, beside the heart, for a signal to stop: first the drivers, then the heart.
+    fn begin(self, side: &Runtime, settings: Arc<Settings>, connect: Connect) -> Result<(), DaemonError> {
+        let guard = side.enter();
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Runtime)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Runtime)?;
+        drop(guard);
+        let (tell, told) = watch::channel(false);
+        let drivers = side.spawn(drivers::run(settings, connect, told));
+        side.spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => info!("interrupted: stopping"),
+                _ = terminate.recv() => info!("terminated: stopping"),
+            }
+            // The only error is that the drivers have ended already.
+            let _ = tell.send(true);
+            if let Err(failure) = drivers.await {
+                error!(%failure, "the drivers did not stop in order");
+            }
+            self.stop.store(true, Ordering::Release);
+            self.ready.wake();
+        });
+        Ok(())
+    }
+}

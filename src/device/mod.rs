@@ -1,0 +1,26 @@
+//! What a device is: properties, commands, availability, clicks, pulses, interlocks.
+//!
+//! Pure machines with three verbs: they are handed levels, commands and moments, and return what to write and what
+//! to publish. They know no line, no port, no clock and no broker.
+
+mod button;
+mod command;
+mod debounce;
+mod meta;
+mod outputs;
+mod reading;
+mod settings;
+mod topics;
+mod trouble;
+mod value;
+
+pub use button::{Button, Click};
+pub use command::{Action, COMMAND_LENGTH_MAX, Command, CommandError, CommandResult, Status};
+pub use debounce::Debounce;
+pub use meta::{Meta, PropertyMeta};
+pub use outputs::{OutputEvent, OutputInput, OutputSpec, Outputs, RETRY, Ticket};
+pub use reading::{Judgement, Readings};
+pub use settings::{ButtonSettings, Failsafe, Interlock, OutputSettings, PowerOn, RejectSettings};
+pub use topics::{DeviceTopics, Request};
+pub use trouble::{Trouble, Troubles};
+pub use value::Value;

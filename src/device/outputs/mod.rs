@@ -1,0 +1,335 @@
+//! The switched outputs of one device: commands, pulses, interlock with dead time, longest time on, failsafe.
+//!
+//! Knows levels and moments, and nothing of lines or ports: it asks for a write and is told what was observed.
+//! A state is only published when it was observed, a command is only done when its state was.
+
+mod output;
+#[cfg(test)]
+mod tests;
+
+use super::command::{Action, Command, CommandResult, Status};
+use super::settings::{Interlock, OutputSettings};
+use crate::base::{Moment, duration_text};
+use output::{Cause, Order, Output, Wish};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Time to the next attempt when a write failed that must not be given up, such as the end of a pulse.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// One output as the machine needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSpec {
+    /// Id of the property.
+    pub id: String,
+    /// States at start and fault, and limits.
+    pub settings: OutputSettings,
+    /// How long a written state may take to be observed. If absent, the next observation decides.
+    pub confirm: Option<Duration>,
+}
+
+/// Stands for a command until its last result; the sender's matter is kept by whoever chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What the machine is told. Outputs are told apart by their index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputInput {
+    /// Someone wants something. `command.ttl` must be set by now; without one it may not wait at all.
+    Command {
+        /// Which output.
+        output: usize,
+        /// The command's ticket.
+        ticket: Ticket,
+        /// The command.
+        command: Command,
+    },
+    /// The state was read from the line, or the device reported it.
+    Observed {
+        /// Which output.
+        output: usize,
+        /// Its state.
+        on: bool,
+    },
+    /// A write did not reach the device.
+    WriteFailed {
+        /// Which output.
+        output: usize,
+        /// Why, for `$result`.
+        reason: String,
+    },
+    /// The device can be written to.
+    Found,
+    /// The device cannot be written to; nothing about its state is known any more.
+    Lost,
+    /// Bring every output into its failsafe state.
+    Failsafe,
+    /// Bring outputs into these states, where there is one.
+    Restore(Vec<Option<bool>>),
+    /// Time has passed.
+    Time,
+}
+
+/// What the machine wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OutputEvent {
+    /// Write a state; it answers with `Observed` or `WriteFailed`.
+    Write {
+        /// Which output.
+        output: usize,
+        /// The state.
+        on: bool,
+    },
+    /// Publish a verified state.
+    State {
+        /// Which output.
+        output: usize,
+        /// The state.
+        on: bool,
+    },
+    /// Publish the state that is wanted but not reached; none any more if absent.
+    Target {
+        /// Which output.
+        output: usize,
+        /// The state that is wanted.
+        on: Option<bool>,
+    },
+    /// Answer a command.
+    Result {
+        /// Which output.
+        output: usize,
+        /// The command.
+        ticket: Ticket,
+        /// The answer; if its status is `accepted`, another follows.
+        result: CommandResult,
+    },
+}
+
+/// The outputs of one device.
+#[derive(Debug)]
+pub struct Outputs {
+    switches: Vec<Output>,
+    interlock: Option<Interlock>,
+    available: bool,
+    events: VecDeque<OutputEvent>,
+}
+
+impl Outputs {
+    /// Outputs of which nothing is known and which cannot be written to yet.
+    pub fn new(specs: Vec<OutputSpec>, interlock: Option<Interlock>) -> Self {
+        let switches = specs.into_iter().map(Output::new).collect();
+        Self { switches, interlock, available: false, events: VecDeque::new() }
+    }
+
+    /// The states to begin with, given the last known ones: what `power_on` says, but never two of an interlock.
+    pub fn start_states(&self, last: &[Option<bool>]) -> Vec<Option<bool>> {
+        let wanted = |(index, output): (usize, &Output)| {
+            let last = last.get(index).copied().flatten();
+            output.spec.settings.power_on.state(last)
+        };
+        self.exclusive(self.switches.iter().enumerate().map(wanted).collect())
+    }
+
+    /// The failsafe states, but never two of an interlock.
+    pub fn failsafe_states(&self) -> Vec<Option<bool>> {
+        self.exclusive(self.switches.iter().map(|output| output.spec.settings.failsafe.state()).collect())
+    }
+
+    /// The verified state of an output.
+    pub fn state(&self, output: usize) -> Option<bool> {
+        self.switches[output].known
+    }
+
+    /// Whether nothing is being written and nothing waits to be.
+    pub fn is_idle(&self) -> bool {
+        self.switches.iter().all(|output| output.writing.is_none() && output.waiting.is_none())
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Moment, input: OutputInput) {
+        match input {
+            OutputInput::Command { output, ticket, command } => self.command(now, output, ticket, command),
+            OutputInput::Observed { output, on } => self.observed(now, output, on),
+            OutputInput::WriteFailed { output, reason } => self.write_failed(now, output, &reason),
+            OutputInput::Found => self.available = true,
+            OutputInput::Lost => self.lost(now),
+            OutputInput::Failsafe => {
+                let states = self.failsafe_states();
+                self.order_states(now, &states, "failsafe");
+            }
+            OutputInput::Restore(states) => self.order_states(now, &states, "restart"),
+            OutputInput::Time => {}
+        }
+        for index in 0..self.switches.len() {
+            self.advance(now, index);
+        }
+    }
+
+    /// The next thing to do, if there is any. Ask again after every input.
+    pub fn poll_output(&mut self) -> Option<OutputEvent> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        // Only what is still wanted when all else is done is a target worth telling: most are reached at once.
+        let (index, target) = self.switches.iter().enumerate().find_map(|(index, output)| {
+            let target = output.target().filter(|target| output.known != Some(*target));
+            (target != output.announced).then_some((index, target))
+        })?;
+        self.switches[index].announced = target;
+        Some(OutputEvent::Target { output: index, on: target })
+    }
+
+    /// When [`OutputInput::Time`] is due.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        (0..self.switches.len()).filter_map(|index| self.deadline(index)).min()
+    }
+
+    fn command(&mut self, now: Moment, index: usize, ticket: Ticket, command: Command) {
+        let reject = |reason: String| CommandResult::because(command.id.clone(), Status::Rejected, reason);
+        let output = &self.switches[index];
+        let on = match (command.action, output.target()) {
+            (Action::Set(on), _) => Ok(on),
+            (Action::Toggle, Some(on)) => Ok(!on),
+            (Action::Toggle, None) => Err("unknown-state".to_owned()),
+        };
+        let allowed = on.and_then(|on| self.allowed(index, on, command.pulse).map(|()| on));
+        let on = match allowed {
+            Ok(on) => on,
+            Err(reason) => {
+                let result = reject(reason);
+                self.events.push_back(OutputEvent::Result { output: index, ticket, result });
+                return;
+            }
+        };
+        self.supersede(index, Status::Superseded, None);
+        let expires = now + command.ttl.unwrap_or(Duration::ZERO);
+        let order = Order { ticket, id: command.id, pulse: command.pulse, received: now, expires };
+        self.switches[index].waiting = Some(Wish { on, cause: Cause::Command(order), not_before: now });
+    }
+
+    fn allowed(&self, index: usize, on: bool, pulse: Option<Duration>) -> Result<(), String> {
+        let output = &self.switches[index];
+        if !self.available {
+            return Err("offline".to_owned());
+        }
+        if pulse.is_some() && !on {
+            return Err("pulse-must-be-on".to_owned());
+        }
+        match (pulse, output.spec.settings.max_on) {
+            (Some(pulse), Some(max_on)) if pulse > max_on => {
+                return Err(format!("max-on:{}", duration_text(max_on)));
+            }
+            _ => {}
+        }
+        let blocking = self.others(index).find(|other| on && self.switches[*other].target() != Some(false));
+        match blocking {
+            Some(other) => Err(format!("interlock:{}", self.switches[other].spec.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what is waiting and what pulses, because something else takes its place.
+    fn supersede(&mut self, index: usize, status: Status, reason: Option<&str>) {
+        let output = &mut self.switches[index];
+        let waiting = output.waiting.take().map(|wish| wish.cause);
+        let pulsing = output.pulse.take().map(Cause::Pulse);
+        for cause in [waiting, pulsing].into_iter().flatten() {
+            if let Some((ticket, id)) = cause.into_sender() {
+                let result = CommandResult { reason: reason.map(str::to_owned), ..CommandResult::new(id, status) };
+                self.events.push_back(OutputEvent::Result { output: index, ticket, result });
+            }
+        }
+    }
+
+    fn order_states(&mut self, now: Moment, states: &[Option<bool>], reason: &str) {
+        for (index, state) in states.iter().enumerate() {
+            self.supersede(index, Status::Failed, Some(reason));
+            self.switches[index].waiting = state.map(|on| Wish { on, cause: Cause::System, not_before: now });
+        }
+    }
+
+    fn observed(&mut self, now: Moment, index: usize, on: bool) {
+        let output = &mut self.switches[index];
+        if output.set_known(now, on) {
+            self.events.push_back(OutputEvent::State { output: index, on });
+        }
+        match output.writing.take() {
+            Some(writing) if writing.wish.on == on => self.complete(now, index, writing.wish),
+            // A device that reports by itself may report once more what was before the write.
+            Some(writing) if writing.deadline.is_some() => output.writing = Some(writing),
+            Some(writing) => {
+                output.writing = Some(writing);
+                self.write_failed(now, index, "not-verified");
+            }
+            None => self.changed_by_device(now, index, on),
+        }
+    }
+
+    fn changed_by_device(&mut self, now: Moment, index: usize, on: bool) {
+        let output = &mut self.switches[index];
+        if on {
+            return;
+        }
+        if let Some(pulse) = output.pulse.take() {
+            let result = pulse.result(now, Status::Failed, Some("switched-off-by-device"));
+            self.events.push_back(OutputEvent::Result { output: index, ticket: pulse.ticket, result });
+        }
+    }
+
+    fn write_failed(&mut self, now: Moment, index: usize, reason: &str) {
+        let output = &mut self.switches[index];
+        let Some(writing) = output.writing.take() else { return };
+        match writing.wish.cause {
+            Cause::Command(order) => {
+                let result = CommandResult {
+                    took_ms: Some(milliseconds(now.saturating_since(order.received))),
+                    ..CommandResult::because(order.id, Status::Failed, reason)
+                };
+                self.events.push_back(OutputEvent::Result { output: index, ticket: order.ticket, result });
+            }
+            // What is not commanded is a duty: it is tried until it succeeds or a command takes its place.
+            cause @ (Cause::Pulse(_) | Cause::MaxOn | Cause::System) => {
+                if output.waiting.is_none() {
+                    output.waiting = Some(Wish { on: writing.wish.on, cause, not_before: now + RETRY });
+                }
+            }
+        }
+    }
+
+    fn lost(&mut self, now: Moment) {
+        self.available = false;
+        for index in 0..self.switches.len() {
+            self.switches[index].known = None;
+            self.write_failed(now, index, "offline");
+            let waits_for_command =
+                self.switches[index].waiting.as_ref().is_some_and(|wish| matches!(wish.cause, Cause::Command(_)));
+            if waits_for_command {
+                let pulse = self.switches[index].pulse.take();
+                self.supersede(index, Status::Failed, Some("offline"));
+                self.switches[index].pulse = pulse;
+            }
+        }
+    }
+
+    /// The other outputs of an output's interlock.
+    fn others(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let group = self.interlock.as_ref().map_or(&[][..], |interlock| &interlock.outputs);
+        let group = if group.contains(&index) { group } else { &[] };
+        group.iter().copied().filter(move |other| *other != index)
+    }
+
+    fn exclusive(&self, mut states: Vec<Option<bool>>) -> Vec<Option<bool>> {
+        for index in 0..states.len() {
+            if states[index] == Some(true) {
+                for other in self.others(index).filter(|other| *other > index) {
+                    states[other] = Some(false);
+                }
+            }
+        }
+        states
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,117 @@
+//! What a device's machines need to know from the configuration.
+
+use std::time::Duration;
+
+/// The behaviour of one output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// What it becomes when the driver starts.
+    pub power_on: PowerOn,
+    /// What it becomes when the driver stops or fails.
+    pub failsafe: Failsafe,
+    /// The longest time it may be on; enforced whatever commands come.
+    pub max_on: Option<Duration>,
+}
+
+/// What an output becomes when its driver starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerOn {
+    /// Off.
+    Off,
+    /// On.
+    On,
+    /// As it last was; as it is found if that is not known.
+    Last,
+    /// As it last was; off if that is not known.
+    LastElseOff,
+    /// As it is found.
+    Keep,
+}
+
+impl PowerOn {
+    /// The word in the configuration and in `$meta`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Last => "last",
+            Self::LastElseOff => "last-else-off",
+            Self::Keep => "keep",
+        }
+    }
+
+    /// The state to write, given the last known one; none if it is left as it is found.
+    pub fn state(self, last: Option<bool>) -> Option<bool> {
+        match self {
+            Self::Off => Some(false),
+            Self::On => Some(true),
+            Self::Last => last,
+            Self::LastElseOff => Some(last.unwrap_or(false)),
+            Self::Keep => None,
+        }
+    }
+}
+
+/// What an output becomes when its driver stops or fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failsafe {
+    /// Off.
+    Off,
+    /// On.
+    On,
+    /// As it is.
+    Keep,
+}
+
+impl Failsafe {
+    /// The word in the configuration and in `$meta`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+            Self::Keep => "keep",
+        }
+    }
+
+    /// The state to write, if any.
+    pub fn state(self) -> Option<bool> {
+        match self {
+            Self::Off => Some(false),
+            Self::On => Some(true),
+            Self::Keep => None,
+        }
+    }
+}
+
+/// Outputs of which at most one is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interlock {
+    /// Indices of the outputs that exclude each other.
+    pub outputs: Vec<usize>,
+    /// How long all of them are off before another goes on.
+    pub dead_time: Duration,
+}
+
+/// How the presses of a button become clicks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ButtonSettings {
+    /// The most clicks that are counted together, 1 to 3.
+    pub clicks: u8,
+    /// The longest time between two clicks that belong together.
+    pub multi_gap: Duration,
+    /// From when a press is long.
+    pub long: Duration,
+    /// Time between two repeats of a long press; none if absent.
+    pub repeat: Option<Duration>,
+}
+
+/// Which readings of a sensor are not believed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RejectSettings {
+    /// Refuse 85 °C, which a DS18B20 reports before its first conversion, unless the last reading was near it.
+    pub power_on_85: bool,
+    /// The largest step from one reading to the next; a larger one must be seen `tries` times in a row.
+    pub max_step: Option<f64>,
+    /// How many readings in a row make an unlikely one true, and how many failed ones make the sensor offline.
+    pub tries: u8,
+}

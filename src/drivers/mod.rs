@@ -1,0 +1,130 @@
+//! Drivers: each device a built-in MQTT client with its own connection, its own task and its own fate.
+//!
+//! A driver owns lines or a port and speaks to the house only through topics. One that fails or panics is started
+//! again, with longer and longer waits, and nothing else is touched. In each folder one file alone touches the
+//! operating system; what a device decides is in [`crate::device`].
+
+mod backoff;
+mod clock;
+mod connect;
+mod door;
+mod gateway;
+mod gpio;
+mod line;
+mod onewire;
+mod simulation;
+mod supervise;
+
+pub use connect::{Connect, DOOR_BYTES};
+
+use crate::client::ClientError;
+use crate::config::{DeviceSettings, GpioBackend, Settings};
+use crate::device::{Interlock, Meta, OutputSettings, PropertyMeta};
+use clock::Clock;
+use gpio::gpiochip;
+use gpio::lines::{Backend, LineError};
+use simulation::Simulation;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Why a driver stopped before it was told to.
+#[derive(Debug, thiserror::Error)]
+enum DriverError {
+    /// The broker cannot be reached, or ended the connection.
+    #[error("broker: {0}")]
+    Client(#[from] ClientError),
+    /// The lines cannot be had or used.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// The system refused something.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Why a driver starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The gateway starts: outputs become what `power_on` says.
+    Fresh,
+    /// The driver failed before: outputs become what `failsafe` says.
+    AfterFault,
+}
+
+/// What all drivers share.
+#[derive(Clone, Debug)]
+struct House {
+    settings: Arc<Settings>,
+    connect: Connect,
+    clock: Clock,
+    gpio: Backend,
+    simulation: Simulation,
+}
+
+impl House {
+    /// What a device's `$meta` says before its driver adds the properties.
+    fn describe(&self, device: &DeviceSettings) -> Meta {
+        Meta {
+            id: device.id.clone(),
+            name: device.name.clone(),
+            area: device.area.clone(),
+            driver: device.driver.name().to_owned(),
+            via: self.settings.gateway.id.clone(),
+            ..Meta::default()
+        }
+    }
+}
+
+/// Runs the drivers of all devices until `stop` becomes true; returns when all outputs are in their failsafe states
+/// and all devices offline.
+pub async fn run(settings: Arc<Settings>, connect: Connect, stop: watch::Receiver<bool>) {
+    let simulation = Simulation::new(&settings);
+    let gpio = backend(settings.gpio);
+    let house = House { settings, connect, clock: Clock::start(), gpio, simulation };
+    let mut tasks = JoinSet::new();
+    tasks.spawn(supervise::gateway(house.clone(), stop.clone()));
+    for index in 0..house.settings.devices.len() {
+        tasks.spawn(supervise::device(house.clone(), index, stop.clone()));
+    }
+    for index in 0..house.settings.buses.len() {
+        tasks.spawn(supervise::simulated_peer(house.clone(), index, stop.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("supervisors do not panic");
+    }
+}
+
+/// Whether this machine has a GPIO chip of the kernel's.
+pub fn has_gpiochip() -> bool {
+    gpiochip::is_present()
+}
+
+/// Ends when the gateway stops, or when nobody is left who could stop it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The only error says that the other side is gone.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn backend(setting: GpioBackend) -> Backend {
+    match setting {
+        GpioBackend::Auto if has_gpiochip() => Backend::Gpiochip,
+        GpioBackend::Auto | GpioBackend::Simulated => Backend::Simulated,
+        GpioBackend::Gpiochip => Backend::Gpiochip,
+        GpioBackend::Rppal => Backend::Rppal,
+    }
+}
+
+/// What an output tells about itself; `ids` are those of all outputs of the device.
+fn output_meta(settings: &OutputSettings, index: usize, ids: &[&str], interlock: Option<&Interlock>) -> PropertyMeta {
+    let mut meta = PropertyMeta::new("boolean");
+    meta.settable = true;
+    meta.class = Some("switch".to_owned());
+    meta.power_on = Some(settings.power_on.name());
+    meta.failsafe = Some(settings.failsafe.name());
+    meta.max_on = settings.max_on.map(crate::base::duration_text);
+    if let Some(interlock) = interlock.filter(|interlock| interlock.outputs.contains(&index)) {
+        let others = interlock.outputs.iter().filter(|other| **other != index);
+        meta.interlock = others.map(|other| ids[*other].to_owned()).collect();
+    }
+    meta
+}

@@ -1,0 +1,131 @@
+//! Starts every driver, and starts it again when it fails or panics.
+
+use super::backoff::Backoff;
+use super::{DriverError, House, Start, gateway, gpio, line, onewire, stopped};
+use crate::config::{DriverSettings, PortSource};
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// The first wait after a failure.
+const RESTART_MIN: Duration = Duration::from_secs(1);
+
+/// The longest wait after failures in a row.
+const RESTART_MAX: Duration = Duration::from_secs(60);
+
+/// A driver that ran for so long has recovered from its last failure.
+const RECOVERED: Duration = Duration::from_secs(60);
+
+/// How long a driver may take to stop; then it is dropped, which still leaves its lines in their failsafe levels.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Supervises the driver of the device with this index in the settings.
+pub(super) async fn device(house: House, index: usize, stop: watch::Receiver<bool>) {
+    let name = house.settings.devices[index].id.clone();
+    let inner = stop.clone();
+    supervise(&name, stop, move |start| run_device(house.clone(), index, start, inner.clone())).await;
+}
+
+/// Supervises the gateway's own client.
+pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
+    let inner = stop.clone();
+    supervise("$gw", stop, move |_| gateway::run(house.clone(), inner.clone())).await;
+}
+
+/// Supervises the far end of a bus, if it is simulated.
+pub(super) async fn simulated_peer(house: House, index: usize, stop: watch::Receiver<bool>) {
+    let bus = house.settings.buses[index].clone();
+    let PortSource::Simulated(peer) = bus.port else { return };
+    let inner = stop.clone();
+    let run = move |_| {
+        let (house, id, stop) = (house.clone(), bus.id.clone(), inner.clone());
+        async move { line::peer::run(&house.simulation, &id, peer, stop).await }
+    };
+    supervise(&house_name(index), stop, run).await;
+}
+
+fn house_name(index: usize) -> String {
+    format!("simulated bus {index}")
+}
+
+async fn run_device(house: House, index: usize, start: Start, stop: watch::Receiver<bool>) -> Result<(), DriverError> {
+    let device = &house.settings.devices[index];
+    match &device.driver {
+        DriverSettings::Gpio(gpio) => gpio::run(&house, device, gpio, start, stop).await,
+        DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
+        DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
+    }
+}
+
+/// Runs what `begin` begins, again and again, until it ends without an error.
+async fn supervise<F>(name: &str, mut stop: watch::Receiver<bool>, begin: impl Fn(Start) -> F)
+where
+    F: Future<Output = Result<(), DriverError>> + Send + 'static,
+{
+    let mut backoff = Backoff::new(RESTART_MIN, RESTART_MAX);
+    let mut start = Start::Fresh;
+    loop {
+        let began = Instant::now();
+        // A task of its own: a panic ends that task and is told here.
+        let mut task = tokio::spawn(begin(start));
+        let ended = tokio::select! {
+            ended = &mut task => ended,
+            () = overdue(&mut stop) => {
+                task.abort();
+                tracing::error!(driver = name, "does not stop, is dropped");
+                return;
+            }
+        };
+        match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::error!(driver = name, %error, "failed"),
+            Err(panic) => tracing::error!(driver = name, %panic, "panicked"),
+        }
+        if began.elapsed() >= RECOVERED {
+            backoff.succeeded();
+        }
+        start = Start::AfterFault;
+        tokio::select! {
+            () = tokio::time::sleep(backoff.after_failure()) => {}
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+/// Ends when stopping has taken longer than it may.
+async fn overdue(stop: &mut watch::Receiver<bool>) {
+    stopped(stop).await;
+    tokio::time::sleep(STOP_TIMEOUT).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_that_fails_or_panics_is_started_again() {
+        let (_keep, stop) = watch::channel(false);
+        let starts = Arc::new(AtomicU32::new(0));
+        let counted = starts.clone();
+        supervise("test", stop, move |start| {
+            let count = counted.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert_ne!(count, 1, "the second start panics");
+                assert_eq!(start == Start::Fresh, count == 0);
+                if count == 0 { Err(std::io::Error::other("the first start fails").into()) } else { Ok(()) }
+            }
+        })
+        .await;
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_that_does_not_stop_is_dropped() {
+        let (sender, stop) = watch::channel(false);
+        sender.send(true).expect("a receiver");
+        supervise("test", stop, |_| std::future::pending()).await;
+    }
+}

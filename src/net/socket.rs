@@ -1,0 +1,105 @@
+//! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
+
+use super::Io;
+use std::task::{Context, Poll, Waker};
+use tokio::io::ReadBuf;
+
+/// A connection as the turn sees it.
+#[derive(Debug)]
+pub struct Socket {
+    io: Io,
+    waker: Waker,
+    /// The beginning of a packet; empty between packets.
+    partial: Vec<u8>,
+    /// The last write did not take everything.
+    is_blocked: bool,
+}
+
+/// What one read came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadStep {
+    /// Bytes came.
+    Bytes,
+    /// Bytes came and filled the buffer: there is more, for the next turn, so that others get theirs.
+    More,
+    /// Nothing is there now.
+    Wait,
+    /// The far end closed, or the connection is lost.
+    Closed,
+}
+
+/// What one write came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteStep {
+    /// So many bytes were taken.
+    Written(usize),
+    /// Nothing is taken now; the waker tells when.
+    Wait,
+    /// The connection is lost.
+    Closed,
+}
+
+impl Socket {
+    /// A new connection; `waker` puts it on the ready list.
+    pub fn new(io: Io, waker: Waker) -> Socket {
+        Socket { io, waker, partial: vec![], is_blocked: false }
+    }
+
+    /// Reads once into `buffer` and hands the bytes to `receive`, which tells how many of them it used.
+    /// The unused rest is kept and handed over again with what follows.
+    #[inline]
+    pub fn read(&mut self, buffer: &mut [u8], receive: impl FnOnce(&[u8]) -> usize) -> ReadStep {
+        let mut context = Context::from_waker(&self.waker);
+        let length = buffer.len();
+        let mut read = ReadBuf::new(buffer);
+        match self.io.poll_read(&mut context, &mut read) {
+            Poll::Pending => return ReadStep::Wait,
+            Poll::Ready(Ok(())) if !read.filled().is_empty() => {}
+            Poll::Ready(_) => return ReadStep::Closed,
+        }
+        let bytes = read.filled();
+        if self.partial.is_empty() {
+            let used = receive(bytes);
+            self.partial.extend_from_slice(&bytes[used..]);
+        } else {
+            self.partial.extend_from_slice(bytes);
+            let used = receive(&self.partial);
+            self.partial.drain(..used);
+            if self.partial.is_empty() {
+                self.partial = vec![];
+            }
+        }
+        if bytes.len() == length { ReadStep::More } else { ReadStep::Bytes }
+    }
+
+    /// Writes once.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) -> WriteStep {
+        let mut context = Context::from_waker(&self.waker);
+        match self.io.poll_write(&mut context, bytes) {
+            Poll::Ready(Ok(count)) if count > 0 => WriteStep::Written(count),
+            Poll::Ready(_) => WriteStep::Closed,
+            Poll::Pending => {
+                self.is_blocked = true;
+                WriteStep::Wait
+            }
+        }
+    }
+
+    /// Whether the last write did not take everything.
+    #[inline]
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Takes note that everything was written; tells whether that had been blocked.
+    #[inline]
+    pub fn unblock(&mut self) -> bool {
+        std::mem::take(&mut self.is_blocked)
+    }
+
+    /// Puts the connection on the ready list again.
+    pub fn wake(&self) {
+        self.waker.wake_by_ref();
+    }
+}

@@ -1,0 +1,122 @@
+//! One group, one transaction.
+
+use super::pack;
+use crate::base::Moment;
+use crate::broker::change::Change;
+use crate::broker::group::{Group, Slot};
+use crate::broker::message::Message;
+use crate::broker::{MessageId, SessionNumber};
+use rusqlite::{CachedStatement, Connection, Result, params};
+
+/// Writes a group. Everything in it can be written twice without harm, because after a failed commit nobody
+/// knows whether it was kept. `base` is the store's clock at the start of this run.
+pub fn group(connection: &mut Connection, group: &Group, base: u64) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for entry in &group.changes {
+        change(&transaction, entry, base)?;
+    }
+    if !group.messages.is_empty() {
+        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO msg VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        for (place, slot) in group.messages.iter().enumerate() {
+            if let Some(slot) = slot {
+                message(&mut insert, MessageId(group.first.0 + place as u64), slot, base)?;
+            }
+        }
+    }
+    if !group.states.is_empty() {
+        let blob = pack::states(&group.states);
+        let sql = "INSERT OR REPLACE INTO msg(id, payload) VALUES(?1, ?2)";
+        transaction.prepare_cached(sql)?.execute(params![signed(group.state_row.0), blob])?;
+    }
+    for (first, last) in &group.trash {
+        let sql = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2";
+        transaction.prepare_cached(sql)?.execute([signed(first.0), signed(last.0)])?;
+    }
+    transaction.commit()
+}
+
+/// Keeps the store's clock, so that lifetimes go on from here after a restart.
+pub fn clock(connection: &Connection, clock: u64) -> Result<()> {
+    connection.prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'clock'")?.execute([signed(clock)])?;
+    Ok(())
+}
+
+fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, base: u64) -> Result<()> {
+    let message = &slot.message;
+    insert.execute(params![
+        signed(id.0),
+        pack::receivers(slot.receivers.as_slice()),
+        message.topic(),
+        flags(message),
+        message.payload(),
+        properties(message),
+        expiry(message, base)
+    ])?;
+    Ok(())
+}
+
+fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
+    match change {
+        Change::SessionKept { number, client_id, expiry } => {
+            // The client may have had another session, which ended in this group or in a run before.
+            let sql = "INSERT OR REPLACE INTO session VALUES(?1, ?2, ?3)";
+            connection.prepare_cached(sql)?.execute(params![number.0, client_id, expiry])?;
+            let sql = "UPDATE meta SET value = ?1 WHERE key = 'next_session' AND value < ?1";
+            connection.prepare_cached(sql)?.execute([i64::from(number.0) + 1])?;
+        }
+        Change::SessionEnded(SessionNumber(number)) => {
+            connection.prepare_cached("DELETE FROM session WHERE no = ?1")?.execute([number])?;
+            connection.prepare_cached("DELETE FROM sub WHERE session = ?1")?.execute([number])?;
+        }
+        Change::Subscribed { session, filter, options, identifier } => {
+            let sql = "INSERT OR REPLACE INTO sub VALUES(?1, ?2, ?3, ?4)";
+            connection.prepare_cached(sql)?.execute(params![session.0, filter, options.to_byte(), identifier])?;
+        }
+        Change::Unsubscribed { session, filter } => {
+            let sql = "DELETE FROM sub WHERE session = ?1 AND filter = ?2";
+            connection.prepare_cached(sql)?.execute(params![session.0, filter])?;
+        }
+        Change::RetainedSet(message) => {
+            // With the same value SQLite writes nothing.
+            let sql = "INSERT INTO retained VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(topic) DO UPDATE SET \
+                       flags = excluded.flags, payload = excluded.payload, props = excluded.props, expiry = excluded.expiry";
+            connection.prepare_cached(sql)?.execute(params![
+                message.topic(),
+                flags(message),
+                message.payload(),
+                properties(message),
+                expiry(message, base)
+            ])?;
+        }
+        Change::RetainedCleared(topic) => {
+            connection.prepare_cached("DELETE FROM retained WHERE topic = ?1")?.execute([topic])?;
+        }
+    }
+    Ok(())
+}
+
+fn flags(message: &Message) -> u8 {
+    message.qos.bits() | u8::from(message.retain) << 2
+}
+
+fn properties(message: &Message) -> Option<&[u8]> {
+    let bytes = message.properties().as_bytes();
+    if bytes.is_empty() { None } else { Some(bytes) }
+}
+
+fn expiry(message: &Message, base: u64) -> Option<i64> {
+    message.expires.map(|at: Moment| signed(base.saturating_add(at.as_micros())))
+}
+
+/// SQLite's integers are signed; ours never reach the upper half.
+pub fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Whether a group has nothing that needs a transaction.
+pub fn is_void(group: &Group) -> bool {
+    group.changes.is_empty()
+        && group.states.is_empty()
+        && group.trash.is_empty()
+        && group.messages.iter().all(Option::is_none)
+}

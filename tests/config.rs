@@ -1,0 +1,136 @@
+//! Good and bad configurations: every bad file lies beside the exact text of the problems it must cause,
+//! and every shipped example must be without any.
+//!
+//! `UPDATE_EXPECTED=1 cargo test --test config` writes the texts anew; read the difference before keeping it.
+
+use gatehouse::config::{DriverSettings, GpioBackend, PortSource, Source, check};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn directory(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn files_of(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the directory is there");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+fn source(path: &Path) -> Source {
+    let name = path.file_name().expect("a file name").to_string_lossy();
+    Source::new(name, fs::read_to_string(path).expect("a readable file"))
+}
+
+fn problems(files: &[Source]) -> String {
+    match check(files) {
+        Ok(_) => "no problem\n".to_owned(),
+        Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+    }
+}
+
+/// `name.toml` is one case; `name.toml` with `name.1.toml` … are the files of one house.
+#[test]
+fn every_bad_file_causes_exactly_the_problems_beside_it() {
+    let bad = directory("tests/config/bad");
+    let mut cases = 0;
+    let mut wrong = Vec::new();
+    for path in files_of(&bad, "toml") {
+        let stem = path.file_stem().expect("a stem").to_string_lossy().into_owned();
+        if stem.contains('.') {
+            continue;
+        }
+        let mut files = vec![source(&path)];
+        let second = bad.join(format!("{stem}.1.toml"));
+        if second.exists() {
+            files.push(source(&second));
+        }
+        let expected = bad.join(format!("{stem}.problems"));
+        let found = problems(&files);
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(&expected, &found).expect("a writable file");
+        }
+        let expected = fs::read_to_string(&expected).unwrap_or_default();
+        if found != expected {
+            wrong.push(format!("{stem}:\n--- expected\n{expected}--- found\n{found}"));
+        }
+        cases += 1;
+    }
+    assert!(cases >= 10, "only {cases} cases found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_with_five_mistakes_reports_five() {
+    let file = source(&directory("tests/config/bad/five-mistakes.toml"));
+    assert_eq!(check(&[file]).expect_err("a bad file").len(), 5);
+}
+
+#[test]
+fn every_shipped_example_is_without_problems() {
+    let mut examples = 0;
+    for entry in fs::read_dir(directory("examples")).expect("examples") {
+        for path in files_of(&entry.expect("an entry").path(), "toml") {
+            assert_eq!(problems(&[source(&path)]), "no problem\n", "{}", path.display());
+            examples += 1;
+        }
+    }
+    assert!(examples > 0);
+}
+
+#[test]
+fn the_whole_form_is_read_as_it_is_written() {
+    let settings = check(&[source(&directory("tests/config/good/whole.toml"))]).expect("a good file");
+    assert_eq!((settings.gateway.id.as_str(), settings.gateway.base.as_str()), ("gw1", "our/home"));
+    assert_eq!(settings.broker.listen.len(), 2);
+    assert_eq!(settings.broker.data_dir, Some(PathBuf::from("/var/lib/gatehouse")));
+    assert_eq!(settings.broker.limits.inflight, Some(20));
+    assert_eq!(settings.broker.limits.connections, None);
+    assert_eq!(settings.gpio, GpioBackend::Simulated);
+    assert_eq!(settings.buses[0].settle, Duration::from_secs(2));
+    assert_eq!(settings.buses[0].port, PortSource::Path("/dev/ttyACM0".into()));
+    let ids: Vec<&str> = settings.devices.iter().map(|device| device.id.as_str()).collect();
+    assert_eq!(ids, ["blind", "door", "flow", "greenhouse"]);
+    let DriverSettings::Gpio(blind) = &settings.devices[0].driver else { panic!("the blind is on GPIO lines") };
+    let interlock = blind.interlock.as_ref().expect("an interlock");
+    assert_eq!((interlock.outputs.as_slice(), interlock.dead_time), ([0, 1].as_slice(), Duration::from_millis(500)));
+    assert_eq!(blind.outputs[interlock.outputs[0]].id, "up");
+    assert_eq!(blind.outputs[0].output.max_on, Some(Duration::from_secs(45)));
+    let DriverSettings::Onewire(flow) = &settings.devices[2].driver else { panic!("the flow is a 1-Wire sensor") };
+    assert_eq!((flow.rom.as_str(), flow.reject.max_step), ("28-0316a2795cff", Some(8.0)));
+    let DriverSettings::Line(greenhouse) = &settings.devices[3].driver else { panic!("a line device") };
+    assert_eq!(greenhouse.properties[0].range, Some((-40.0, 85.0)));
+    assert_eq!(greenhouse.outputs[0].write, "PUMP={int}\n");
+}
+
+#[test]
+fn several_files_are_one_house() {
+    let main = Source::new(
+        "a.toml",
+        "schema = 1\n[gateway]\nid = \"gw1\"\n[device.x]\ndriver = \"line\"\nbus = \"uno\"\nread = { format = \"kv\" }\nprop.t.key = \"T\"\n",
+    );
+    let bus = Source::new("b.toml", "schema = 1\n[bus.uno]\npath = \"/dev/ttyACM0\"\nmode = \"57600 8N1\"\n");
+    let settings = check(&[main, bus]).expect("one house");
+    assert_eq!((settings.buses.len(), settings.devices.len()), (1, 1));
+}
+
+/// Whatever is cut off or doubled, the check ends with settings or with problems.
+#[test]
+fn every_beginning_of_a_file_is_checked_to_the_end() {
+    let whole = source(&directory("tests/config/good/whole.toml")).text;
+    for (end, _) in whole.char_indices() {
+        let start = Source::new("start.toml", &whole[..end]);
+        let rest = Source::new("rest.toml", &whole[end..]);
+        if let Err(problems) = check(&[start, rest]) {
+            assert!(!problems.is_empty());
+        }
+    }
+}
+
+#[test]
+fn no_file_means_every_default() {
+    assert_eq!(check(&[]), Ok(gatehouse::config::Settings::default()));
+}

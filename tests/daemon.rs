@@ -1,0 +1,16 @@
+//! Judges of the real binary over loopback: the protocol, bad input, real clients, `kill -9` and a full disk.
+//! They know the gateway by its command line and by MQTT alone.
+#![cfg(feature = "daemon")]
+
+mod support;
+
+mod daemon {
+    mod delivery;
+    mod kill9;
+    mod malformed;
+    mod properties;
+    mod retained;
+    mod sessions;
+    mod subscriptions;
+    mod wills;
+}
