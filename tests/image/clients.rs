@@ -2,16 +2,18 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::board::PATIENCE;
 
 /// A running `mosquitto_sub`, or `mosquitto_pub` that tells what it does; its lines are read as they come.
+/// Lines that nobody has asked for yet wait in `seen`.
 pub struct Client {
     process: Child,
     lines: Receiver<String>,
+    seen: Vec<String>,
 }
 
 impl Client {
@@ -36,7 +38,7 @@ impl Client {
             .spawn()
             .expect("mosquitto's clients run");
         let output = process.stdout.take().expect("the output was piped");
-        Client { process, lines: lines_of(output) }
+        Client { process, lines: lines_of(output), seen: Vec::new() }
     }
 
     /// Feeds lines from a thread of its own until the client is gone.
@@ -50,17 +52,17 @@ impl Client {
         self.lines.recv_timeout(wait).ok()
     }
 
-    /// Waits for the line `wanted`, which must come.
-    pub fn wait_for(&self, wanted: impl Fn(&str) -> bool, what: &str) {
+    /// Waits for a line that must come, in whatever order with others, and takes it.
+    pub fn wait_for(&mut self, wanted: impl Fn(&str) -> bool, what: &str) {
         let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if wanted(&line) => return,
-                Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("{what} did not come; what came: {seen:#?}")
-                }
+            if let Some(found) = self.seen.iter().position(|line| wanted(line)) {
+                self.seen.remove(found);
+                return;
+            }
+            match self.next_line(deadline.saturating_duration_since(Instant::now())) {
+                Some(line) => self.seen.push(line),
+                None => panic!("{what} did not come; what came: {:#?}", self.seen),
             }
         }
     }

@@ -57,7 +57,7 @@ fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
         fs::metadata(card.path()).expect("the card is there").blocks() / 2,
         board.seconds_to_ready()
     );
-    let watcher = Client::subscribe(board.port(), &["-t", "home/lamp/#"]);
+    let mut watcher = Client::subscribe(board.port(), &["-t", "home/lamp/#"]);
     watcher.wait_for(|line| line == "home/lamp/$availability online", "the lamp's availability");
     watcher.wait_for(|line| line == "home/lamp/relay false", "the state after power-on");
 
@@ -65,7 +65,7 @@ fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
     watcher.wait_for(|line| line == "home/lamp/relay true", "the new state");
     watcher.wait_for(|line| line.starts_with("home/lamp/relay/$result") && line.contains("done"), "the result");
 
-    let late = Client::subscribe(board.port(), &["-t", "home/lamp/relay"]);
+    let mut late = Client::subscribe(board.port(), &["-t", "home/lamp/relay"]);
     late.wait_for(|line| line == "home/lamp/relay true", "the retained state");
 
     // The kernel's own word on the line, apart from anything gatehouse says.
@@ -76,7 +76,7 @@ fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
 fn a_reading_comes_in_over_the_serial_port() {
     let Some(card) = Card::flash(&format!("{GATEWAY}{GREENHOUSE}")) else { return };
     let board = Board::boot(&card);
-    let watcher = Client::subscribe(board.port(), &["-t", "home/greenhouse/#"]);
+    let mut watcher = Client::subscribe(board.port(), &["-t", "home/greenhouse/#"]);
     let mut arduino = board.serial();
 
     let deadline = Instant::now() + PATIENCE;
