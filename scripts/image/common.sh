@@ -18,13 +18,17 @@ fail() {
 }
 
 # The facts of a board, set by board_load; what each means is said in buildroot/board/common.conf.
-board_dir='' boot_modules='' modules='' dtbs='' firmware=''
+board_dir='' title='' console='' kernel_arguments='' boot_modules='' modules='' dtbs='' firmware=''
+
+# boards: their names.
+boards() {
+    (cd "$top/buildroot/board" && echo */) | tr -d /
+}
 
 # board_load NAME
 board_load() {
     board_dir=$top/buildroot/board/$1
-    [ -f "$board_dir/board.conf" ] ||
-        fail "no board '$1'; boards: $(cd "$top/buildroot/board" && echo */ | tr -d /)"
+    [ -f "$board_dir/board.conf" ] || fail "no board '$1'; boards: $(boards)"
     # shellcheck source=../../buildroot/board/common.conf
     . "$board_dir/../common.conf"
     # shellcheck source=../../buildroot/board/qemu/board.conf

@@ -53,9 +53,9 @@ release=$(ls "$kernel/lib/modules")
     mkdir -p "${to%/*}"
     cp "$file" "$to"
 done
-cp "$kernel/lib/modules/$release/modules.order" "$kernel/lib/modules/$release/modules.builtin" \
-    "$kernel/lib/modules/$release/modules.builtin.modinfo" "$root/usr/lib/modules/$release/"
-/usr/sbin/depmod -b "$root" "$release"
+cp "$kernel/lib/modules/$release/modules.builtin" "$root/usr/lib/modules/$release/"
+/usr/sbin/depmod -b "$root" "$release" 2>/dev/null
+rm "$root/usr/lib/modules/$release"/*.bin # busybox reads the text form
 
 cp -a "$top/overlay/." "$root/"
 install -m 755 "$binary" "$root/usr/bin/gatehouse"
