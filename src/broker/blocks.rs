@@ -57,7 +57,8 @@ impl Blocks {
         }
     }
 
-    /// Ranges of numbers before `open` that hold nothing alive; at most `max`. They are told once.
+    /// Ranges of numbers that hold nothing alive; at most `max`. They are told once. `open` is the first number of
+    /// the group that is about to be written: what is in it is not counted yet, so its block is left alone.
     pub fn take_trash(&mut self, open: MessageId, max: usize) -> Vec<(MessageId, MessageId)> {
         let open = block(open);
         let (live, mut kept, mut trash) = (&self.live, vec![], vec![]);

@@ -34,7 +34,7 @@ impl Broker {
         }
         let dirty = std::mem::take(&mut self.store.dirty_sessions);
         let states = dirty.iter().map(|&key| self.state_of(key)).collect();
-        let trash = self.store.blocks.take_trash(self.store.open.next_message(), TRASH_PER_GROUP);
+        let trash = self.store.blocks.take_trash(self.store.open.group().first, TRASH_PER_GROUP);
         let group = self.store.open.take(now, states, trash);
         self.count_blocks(&group, &dirty);
         if self.store.blocks.has_trash() {

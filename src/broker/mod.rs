@@ -66,6 +66,9 @@ use std::collections::VecDeque;
 use subscriptions::{FilterId, Subscriptions};
 use timers::{Timer, Timers};
 
+/// First byte of CONNECT.
+const CONNECT: u8 = 0x10;
+
 /// The broker.
 #[derive(Debug)]
 pub struct Broker {
@@ -129,6 +132,12 @@ impl Broker {
         let mut at = 0;
         loop {
             let Some(connection) = &self.connections[from.index()] else { return bytes.len() };
+            if matches!(connection.phase, Phase::AwaitConnect) && bytes[at] != CONNECT {
+                // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
+                self.counters.packets_refused += 1;
+                self.close_quietly(now, from);
+                return bytes.len();
+            }
             let limit = connection.packet_limit(self.limits.packet_size);
             match frame(&bytes[at..], limit) {
                 Ok(Some(frame)) => {
@@ -217,13 +226,16 @@ impl Broker {
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Closing => return,
-            Phase::AwaitConnect if frame.first == 0x10 => return self.connect_packet(now, from, whole, body),
+            Phase::AwaitConnect if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
             Phase::AwaitConnect => return self.close_quietly(now, from),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
                 connected.version
             }
         };
+        if frame.is_padded && version.is_v5() {
+            return self.refuse(now, from, whole, DecodeError::Malformed("the remaining length has needless bytes"));
+        }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),
             Err(error) => self.refuse(now, from, whole, error),
@@ -271,7 +283,7 @@ impl Broker {
             Phase::Connected(_) => self.close_with(now, from, error.reason_code()),
             Phase::AwaitConnect => {
                 let version = match frame(bytes, bytes.len()) {
-                    Ok(Some(frame)) if frame.first == 0x10 => Connect::answer_version(&bytes[frame.body..frame.end]),
+                    Ok(Some(frame)) if frame.first == CONNECT => Connect::answer_version(&bytes[frame.body..frame.end]),
                     _ => None,
                 };
                 self.refuse_connect(now, from, version, error.reason_code());

@@ -66,7 +66,8 @@ fn options(args: RunArgs, settings: Settings) -> Options {
         (true, false) => broker.listen.clone(),
         (true, true) => vec![LISTEN_DEFAULT],
     };
-    Options { settings, data_directory, listen }
+    let has_house = !args.config.is_empty();
+    Options { settings, has_house, data_directory, listen }
 }
 
 /// Reads and checks configuration files; says everything that is wrong with them.

@@ -37,6 +37,8 @@ const REPLIES_WAITING: usize = 64;
 pub struct Options {
     /// The house.
     pub settings: Settings,
+    /// Whether there is a house at all; without one this is a plain broker.
+    pub has_house: bool,
     /// Where the store lies.
     pub data_directory: PathBuf,
     /// Addresses for MQTT over TCP.
@@ -75,7 +77,8 @@ pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), Daemo
     listeners.push(Listener::Door(visitors));
     let stop = Arc::new(AtomicBool::new(false));
     let life = Life { stop: stop.clone(), ready: ready.clone() };
-    life.begin(&side, Arc::new(options.settings), Connect::new(door))?;
+    let house = options.has_house.then(|| Arc::new(options.settings));
+    life.begin(&side, house, Connect::new(door))?;
     started(&Started { addresses, restored });
     let sockets_max = limits::sockets(&limits);
     let parts = heart::Parts { broker, store, replies, listeners, ready, stop, sockets_max, started: begin };
@@ -118,13 +121,17 @@ struct Life {
 
 impl Life {
     /// Starts drivers and waits, beside the heart, for a signal to stop: first the drivers, then the heart.
-    fn begin(self, side: &Runtime, settings: Arc<Settings>, connect: Connect) -> Result<(), DaemonError> {
+    fn begin(self, side: &Runtime, house: Option<Arc<Settings>>, connect: Connect) -> Result<(), DaemonError> {
         let guard = side.enter();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Runtime)?;
         drop(guard);
         let (tell, told) = watch::channel(false);
-        let drivers = side.spawn(drivers::run(settings, connect, told));
+        let drivers = side.spawn(async move {
+            if let Some(settings) = house {
+                drivers::run(settings, connect, told).await;
+            }
+        });
         side.spawn(async move {
             tokio::select! {
                 _ = interrupt.recv() => info!("interrupted: stopping"),

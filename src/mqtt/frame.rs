@@ -15,6 +15,8 @@ pub struct Frame {
     pub body: usize,
     /// Offset of the first byte behind the packet.
     pub end: usize,
+    /// Whether the remaining length has more bytes than it needs, which 5.0 forbids ([MQTT-1.5.5-1]).
+    pub is_padded: bool,
 }
 
 /// Finds the first packet of `bytes`; `None` while it is incomplete.
@@ -26,12 +28,13 @@ pub struct Frame {
 #[inline]
 pub fn frame(bytes: &[u8], limit: usize) -> Result<Option<Frame>, DecodeError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    let (mut length, mut at) = (0usize, 1);
+    let (mut length, mut at, mut is_padded) = (0usize, 1, false);
     loop {
         let Some(&byte) = bytes.get(at) else { return Ok(None) };
         length |= usize::from(byte & 0x7F) << (7 * (at - 1));
         at += 1;
         if byte & 0x80 == 0 {
+            is_padded = byte == 0 && at > 2;
             break;
         }
         if at > 4 {
@@ -42,7 +45,7 @@ pub fn frame(bytes: &[u8], limit: usize) -> Result<Option<Frame>, DecodeError> {
     if end > limit {
         return Err(DecodeError::TooLarge { length: end, limit });
     }
-    Ok((bytes.len() >= end).then_some(Frame { first, body: at, end }))
+    Ok((bytes.len() >= end).then_some(Frame { first, body: at, end, is_padded }))
 }
 
 /// Appends a fixed header.
@@ -60,9 +63,16 @@ mod tests {
     fn a_packet_is_found_when_it_is_whole() {
         assert_eq!(frame(&[], 100), Ok(None));
         assert_eq!(frame(&[0xC0], 100), Ok(None));
-        assert_eq!(frame(&[0xC0, 0, 9], 100), Ok(Some(Frame { first: 0xC0, body: 2, end: 2 })));
+        assert_eq!(frame(&[0xC0, 0, 9], 100), Ok(Some(Frame { first: 0xC0, body: 2, end: 2, is_padded: false })));
         assert_eq!(frame(&[0x30, 3, 0, 1], 100), Ok(None));
         assert_eq!(frame(&[0x30, 0x81], 100), Ok(None));
+    }
+
+    #[test]
+    fn a_length_with_needless_bytes_is_marked() {
+        let padded = |bytes| frame(bytes, 100).map(|frame| frame.map(|frame| frame.is_padded));
+        assert_eq!(padded(&[0xC0, 0x80, 0]), Ok(Some(true)));
+        assert_eq!(padded(&[0xC0, 0]), Ok(Some(false)));
     }
 
     #[test]

@@ -154,6 +154,11 @@ impl Session<'_> {
         let pending = &mut self.pending[index];
         let (stream, number) = (pending.stream, pending.number);
         match (kind, stream.qos()) {
+            // "Packet Identifier not found" is no error while a connection is resumed (MQTT 5.0 table 3-7): the broker
+            // was killed after it had forgotten the identifier and before it could say so.
+            (Kind::Pubcomp, 2) if pending.is_received && reason == 0x92 => {
+                self.pending.remove(index);
+            }
             _ if reason >= 0x80 => return Err(End::Garbled(format!("{stream:?} number {number}: {received:?}"))),
             (Kind::Puback, 1) => {
                 self.pending.remove(index);
