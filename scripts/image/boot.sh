@@ -5,7 +5,6 @@ set -eu
 image=$output/qemu/gatehouse-qemu.img
 disk=$output/qemu/card.img
 port=${PORT:-11883}
-card_size=512M # a card of any size will do: the data partition grows into it
 
 [ -f "$image" ] || fail "no image yet: run 'make image'"
 if [ ! -f "$disk" ] || [ -n "$(find "$image" -newer "$disk")" ]; then

@@ -5,6 +5,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 output=$top/output
 cache=$output/cache
 target=aarch64-unknown-linux-gnu
+card_size=512M # of the card that QEMU gets; any size will do, the data partition grows into it
 
 # say TEXT: one line of progress, on standard error, since a script's standard output is its result.
 say() {
