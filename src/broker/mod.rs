@@ -169,7 +169,7 @@ impl Broker {
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
             Input::Loaded(loaded) => self.loaded(now, loaded),
-            Input::Stop => self.store.stopping = true,
+            Input::Stop => self.stop(now),
         }
     }
 
