@@ -105,7 +105,7 @@ struct StoreSide {
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
-    dirty_retained: std::collections::HashSet<Box<str>, foldhash::fast::FixedState>,
+    dirty_retained: std::collections::BTreeSet<Box<str>>,
     stopping: bool,
 }
 
