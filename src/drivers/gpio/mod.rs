@@ -62,7 +62,6 @@ pub(super) async fn run(
     loop {
         let deadline = running.next_deadline();
         tokio::select! {
-            biased;
             () = stopped(&mut stop) => return running.end().await,
             edge = running.lines.edge() => running.edge(edge?)?,
             asked = running.door.next() => running.asked(asked?)?,
