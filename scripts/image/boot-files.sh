@@ -1,7 +1,7 @@
 #!/bin/sh
 # boot-files.sh BOARD DIRECTORY: fills DIRECTORY with what the FAT partition holds.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1 directory=$2
 board_load "$board"
 
