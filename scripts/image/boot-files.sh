@@ -11,7 +11,7 @@ kernel=$("$top/scripts/image/kernel.sh")
 release=$(ls "$kernel/lib/modules")
 gzip -9nc "$kernel/boot/vmlinuz-$release" >"$directory/kernel.img"
 "$top/scripts/image/initrd.sh" "$board" "$directory/initrd.img"
-echo "$console $kernel_arguments" >"$directory/cmdline.txt"
+"$top/scripts/image/command-line.sh" "$board" debian >"$directory/cmdline.txt"
 for dtb in $dtbs; do
     cp "$kernel/usr/lib/linux-image-$release/broadcom/$dtb" "$directory/"
 done

@@ -5,6 +5,7 @@ set -eu
 . "$(dirname "$0")/common"
 board=$1
 board_load "$board"
+board_needs_base debian
 scripts=$top/scripts/image
 out=$output/$board
 image=$out/gatehouse-$board.img
