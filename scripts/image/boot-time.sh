@@ -2,7 +2,7 @@
 # boot-time.sh: boots the QEMU image twice on a fresh card and prints the seconds from the start of the kernel to
 # the first CONNACK, and the size of the image. Emulated on this machine: good for comparing one image with another.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 image=$output/qemu/gatehouse-qemu.img
 patience=180 # seconds
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # boot.sh: boots the QEMU image with this terminal as its console.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 image=$output/qemu/gatehouse-qemu.img
 disk=$output/qemu/card.img
 port=${PORT:-11883}

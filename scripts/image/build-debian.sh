@@ -2,9 +2,10 @@
 # build-debian.sh BOARD: makes the image of a board from Debian arm64 packages, overlay/ and gatehouse. Needs no root
 # rights and no loop device.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1
 board_load "$board"
+board_needs_base debian
 scripts=$top/scripts/image
 out=$output/$board
 image=$out/gatehouse-$board.img

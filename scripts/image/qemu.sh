@@ -3,7 +3,7 @@
 # first stage and command line are read from the card's own FAT partition, as a board's firmware would do it.
 # ARGUMENTs go to QEMU: the console and the serial device are the caller's.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 disk=$1 port=$2
 shift 2
 command -v qemu-system-aarch64 >/dev/null || fail "qemu-system-aarch64 is missing: run 'scripts/setup.sh image'"

@@ -94,7 +94,8 @@ fn build() -> Option<PathBuf> {
     Some(top.join("output/qemu/gatehouse-qemu.img"))
 }
 
-fn is_there(tool: &str) -> bool {
+/// Whether a command can be run.
+pub fn is_there(tool: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
