@@ -6,6 +6,7 @@ mod support;
 
 mod daemon {
     mod delivery;
+    mod demo;
     mod disk;
     mod kill9;
     mod malformed;

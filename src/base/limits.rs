@@ -82,7 +82,7 @@ pub const GROUP_BYTES: usize = 64 << 10;
 pub const UNSTORED_BYTES: usize = 16 << 20;
 
 /// Messages read from the store for one session at once.
-pub const LOAD_WINDOW: u32 = 64;
+pub const LOAD_WINDOW: usize = 64;
 
 /// Messages of one block of identifiers: the unit in which the store deletes.
 pub const BLOCK_MESSAGES: u64 = 256;

@@ -147,7 +147,8 @@ impl Broker {
             && let Some(outgoing) = &session.outgoing
         {
             session.is_loading = true;
-            let messages = outgoing.wanted(LOAD_WINDOW as usize);
+            let unstored = self.store.failed.as_deref().unwrap_or(self.store.open.group());
+            let messages = outgoing.wanted(LOAD_WINDOW, unstored.first);
             self.outputs.push_back(Output::Load { session: key, number: session.number, messages });
         }
         Step::Stop
@@ -167,7 +168,7 @@ impl Broker {
             }
         }
         let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing else { return };
-        let lost = outgoing.supply(&messages);
+        let lost = outgoing.supply(&messages, |id| self.store.open.is_committed(id));
         for &id in &lost {
             self.counters.messages_lost += 1;
             self.release_and_keep(now, key, id);

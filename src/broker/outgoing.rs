@@ -41,6 +41,12 @@ pub struct Entry {
     pub progress: Progress,
 }
 
+impl Entry {
+    fn needs_body(&self) -> bool {
+        self.body.is_none() && matches!(self.progress, Progress::Waiting | Progress::Sent)
+    }
+}
+
 /// The largest number of ring places that may be sent: packet identifiers must differ.
 const SENT_MAX: usize = 60_000;
 
@@ -192,28 +198,31 @@ impl Outgoing {
         self.unacknowledged = 0;
     }
 
-    /// Identifiers of the next messages to send that are in the store and not in memory: where they begin
-    /// and at most how many in a row.
-    pub fn wanted(&self, count: usize) -> Vec<MessageId> {
-        let waiting = self.entries.iter().skip(self.sent).take(count);
-        waiting
-            .filter(|e| e.body.is_none() && matches!(e.progress, Progress::Waiting | Progress::Sent))
-            .map(|e| e.message)
-            .collect()
+    /// Identifiers of messages that have to be read from the store, among the next `count` to send. Those from
+    /// `unstored` on are not there yet.
+    pub fn wanted(&self, count: usize, unstored: MessageId) -> Vec<MessageId> {
+        let waiting = self.entries.iter().skip(self.sent).take(count).filter(|entry| entry.needs_body());
+        waiting.map(|entry| entry.message).take_while(|&message| message < unstored).collect()
     }
 
-    /// Gives messages that were read from the store to their entries; `None` is a message that is lost.
-    pub fn supply(&mut self, messages: &[(MessageId, Option<Arc<Message>>)]) -> Vec<MessageId> {
+    /// Gives messages that were read from the store to their entries. Tells which of those that have to be there,
+    /// because they are `committed`, are not: they are given up.
+    pub fn supply(
+        &mut self,
+        messages: &[(MessageId, Option<Arc<Message>>)],
+        committed: impl Fn(MessageId) -> bool,
+    ) -> Vec<MessageId> {
         let mut lost = vec![];
         for index in self.sent..self.entries.len() {
             let entry = &mut self.entries[index];
-            if entry.body.is_some() || matches!(entry.progress, Progress::Done | Progress::Received) {
+            if !entry.needs_body() {
                 continue;
             }
             let Ok(found) = messages.binary_search_by_key(&entry.message, |(id, _)| *id) else { break };
             match &messages[found].1 {
                 Some(message) => entry.body = Some(message.clone()),
-                None => lost.push(self.finish(index)),
+                None if committed(entry.message) => lost.push(self.finish(index)),
+                None => break,
             }
         }
         lost
@@ -298,9 +307,11 @@ mod tests {
             let entry = entry(&ring, message, Progress::Waiting);
             ring.push(entry);
         }
-        assert_eq!(ring.wanted(2), [MessageId(3), MessageId(5)]);
-        let lost = ring.supply(&[(MessageId(3), None), (MessageId(5), None)]);
-        assert_eq!(lost, [MessageId(3), MessageId(5)]);
-        assert_eq!(ring.next_to_send(1).map(|e| e.message), Some(MessageId(8)));
+        assert_eq!(ring.wanted(2, MessageId(9)), [MessageId(3), MessageId(5)]);
+        assert_eq!(ring.wanted(3, MessageId(5)), [MessageId(3)]);
+        let missing = [(MessageId(3), None), (MessageId(5), None)];
+        let lost = ring.supply(&missing, |id| id < MessageId(5));
+        assert_eq!(lost, [MessageId(3)], "what is not committed is not lost");
+        assert_eq!(ring.next_to_send(1).map(|e| e.message), Some(MessageId(5)));
     }
 }
