@@ -46,7 +46,7 @@ pub use connection::Origin;
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-pub use input::{Input, Loaded, StoreFault};
+pub use input::{Found, Input, Loaded, StoreFault};
 pub use output::Output;
 pub use restore::Restored;
 
