@@ -140,11 +140,13 @@ impl Broker {
             self.store.open.change(Change::SessionEnded(session.number));
             self.store.open.forget_later(now);
         }
+        let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
         if let Some(outgoing) = &session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
         }
+        self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {
             self.store.blocks.release_row(rare.state_row);
             if let Some(will) = rare.will.take() {

@@ -34,6 +34,7 @@ mod restore;
 mod retained;
 mod route;
 mod session;
+mod shared;
 mod subscribe;
 mod subscriptions;
 mod sys;

@@ -6,7 +6,7 @@ use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
 use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
-use super::subscriptions::{Subscriber, Subscriptions};
+use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
 use super::{Broker, Counters, Few, StoreSide};
 use crate::base::Moment;
@@ -133,7 +133,8 @@ impl Broker {
                 (false, false) => Progress::Waiting,
             };
             let &Receiver { packet_id, qos, retain, .. } = receiver;
-            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress });
+            let share = FilterId::NONE;
+            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress, share });
             live += 1;
         }
         if live > 0 {

@@ -25,7 +25,10 @@ impl Broker {
             match self.subscribe_one(key, filter, options, identifier) {
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
+                    let is_shared = filter.shared().is_ok_and(|shared| shared.is_some());
                     let sends = match options.retain_handling {
+                        // Section 4.8.2: a shared subscription is sent no retained messages.
+                        _ if is_shared => false,
                         RetainHandling::Send => true,
                         RetainHandling::SendIfNew => is_new,
                         RetainHandling::DoNotSend => false,
@@ -61,9 +64,6 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
-        if filter.as_str().starts_with("$share/") {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
         let session = self.sessions.at_mut(key);
         if session.subscriptions.as_slice().len() >= self.limits.subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);

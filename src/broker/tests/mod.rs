@@ -2,4 +2,5 @@
 
 mod durability;
 mod sessions;
+mod shared;
 mod support;
