@@ -81,6 +81,9 @@ impl Broker {
         if let Some(outgoing) = &mut session.outgoing {
             outgoing.rewind();
         }
+        if let Some(rare) = &mut session.rare {
+            rare.replays.clear();
+        }
         if let Some(will) = rare.and_then(|rare| rare.will) {
             if will.delay == 0 || expiry == 0 {
                 self.publish_will(now, &will);

@@ -45,9 +45,8 @@ impl Broker {
             let window = connected.window;
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
-            let Some(outgoing) = &mut session.outgoing else { return };
-            let Some(entry) = outgoing.next_to_send(window) else { return };
-            let entry = entry.clone();
+            let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
+            let Some(entry) = entry else { return self.go_on_replaying(key) };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -56,6 +55,14 @@ impl Broker {
             if let Step::Stop = step {
                 return;
             }
+        }
+    }
+
+    /// Nothing waits in the ring: a replay that waited for room goes on in the next turn.
+    fn go_on_replaying(&mut self, key: SessionKey) {
+        let waits = self.sessions.at(key).rare.as_ref().is_some_and(|rare| !rare.replays.is_empty());
+        if waits && self.replaying.last() != Some(&key) {
+            self.replaying.push(key);
         }
     }
 

@@ -30,6 +30,7 @@ mod outbox;
 mod outgoing;
 mod output;
 mod publish;
+mod replay;
 mod restore;
 mod retained;
 mod route;
@@ -85,6 +86,8 @@ pub struct Broker {
     outboxes: Outboxes,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// Sessions whose replay of retained messages goes on in the next turn.
+    replaying: Vec<SessionKey>,
     store: StoreSide,
     counters: Counters,
     scratch: Scratch,
@@ -186,6 +189,9 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
+        if !self.replaying.is_empty() {
+            return Some(Moment::START);
+        }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
         [self.timers.next(), group].into_iter().flatten().min()
     }
@@ -310,6 +316,7 @@ impl Broker {
     }
 
     fn tick(&mut self, now: Moment) {
+        self.replay_parts(now);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(connection, generation) => self.connection_due(now, connection, generation),

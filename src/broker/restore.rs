@@ -43,6 +43,7 @@ impl Broker {
             outboxes: super::Outboxes::default(),
             timers: Timers::default(),
             outputs: std::collections::VecDeque::new(),
+            replaying: vec![],
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
             scratch: super::Scratch::default(),

@@ -4,6 +4,7 @@ use super::Broker;
 use super::change::Change;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey};
+use super::replay::Replay;
 use super::subscriptions::Subscriber;
 use crate::base::Moment;
 use crate::mqtt::packet::{RetainHandling, Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe};
@@ -50,11 +51,9 @@ impl Broker {
             self.speak(self.held(from, Answer::Suback(suback)));
         }
         for made in made {
-            for message in self.retained.matching(made.filter) {
-                self.deliver_retained(now, key, &message, made.options.qos, identifier);
-            }
+            let (filter, qos) = (made.filter.as_str().into(), made.options.qos);
+            self.start_replay(now, key, Replay { filter, qos, identifier, after: None });
         }
-        self.pump(now, key);
     }
 
     fn subscribe_one(
@@ -99,6 +98,7 @@ impl Broker {
         if !self.subscriptions.remove(id, key) {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         }
+        self.stop_replay(key, filter.as_str());
         let session = self.sessions.at_mut(key);
         session.subscriptions.retain(|&other| other != id);
         if session.is_stored {
