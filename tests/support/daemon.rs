@@ -139,7 +139,8 @@ impl Starting {
         while addresses.len() < count {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                return Err(format!("it does not listen; it said:\n{}", log(&self.data)));
+                let ended = self.child.as_mut().map(Child::try_wait);
+                return Err(format!("it does not listen ({ended:?}); it said:\n{}", log(&self.data)));
             };
             let address = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(" (mqtt)"));
             if let Some(address) = address {
