@@ -93,7 +93,7 @@ impl Board {
     }
 
     /// Waits until the broker answers from outside too: the network may take longer than the broker.
-    fn wait_for_connack(&self) {
+    pub fn wait_for_connack(&self) {
         let deadline = Instant::now() + PATIENCE;
         while connack(self.port).is_none() {
             assert!(Instant::now() < deadline, "the broker does not answer from outside:\n{}", self.console.text());

@@ -124,6 +124,22 @@ fn a_power_cut_loses_no_acknowledged_message_of_an_offline_session() {
     }
 }
 
+#[test]
+fn a_mistake_in_the_configuration_is_named_and_the_house_goes_on() {
+    let Some(card) = Card::flash("schema = 1\n[gateway]\nid = \"gw1\"\ncolour = \"red\"\n") else { return };
+    let mut board = Board::boot(&card);
+    assert!(board.has_shown("gatehouse.toml:4:"), "the mistake is named with its line");
+    assert!(board.has_shown("going on with the configuration of the image"), "the console says what runs instead");
+
+    // A gatehouse that dies is started again.
+    board.shell("kill -9 $(pidof gatehouse) && echo killed:$?", "killed:0");
+    board.shell(
+        "until logread | grep -q 'ended with status 137' && pidof gatehouse; do usleep 100000; done; echo back:$?",
+        "back:0",
+    );
+    board.wait_for_connack();
+}
+
 /// The packet identifier in a line like `Client x received PUBACK (Mid: 7, RC:0)`.
 fn packet_id_of_puback(line: &str) -> Option<u32> {
     let (_, after) = line.split_once("received PUBACK (Mid: ")?;
