@@ -105,6 +105,11 @@ impl Board {
         self.console.text().contains(text)
     }
 
+    /// Waits until the board has switched itself off.
+    pub fn wait_for_end(mut self) {
+        self.qemu.wait().expect("QEMU ends");
+    }
+
     /// Pulls the plug: SIGKILL, nothing is said to the board before.
     pub fn pull_the_plug(mut self) {
         self.qemu.kill().expect("QEMU was running");

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -33,6 +34,9 @@ const CARD_SIZE: u64 = 512 << 20;
 /// Where the first partition starts, for mtools.
 const BOOT_OFFSET: &str = "1M";
 
+/// Where the partition table says at which sector the fourth partition starts.
+const DATA_START_OFFSET: u64 = 446 + 3 * 16 + 8;
+
 /// A flashed card: a file that a board runs from and writes to, gone with this value.
 pub struct Card {
     directory: TempDir,
@@ -62,6 +66,24 @@ impl Card {
     /// The card as a file.
     pub fn path(&self) -> PathBuf {
         self.directory().join("card.img")
+    }
+
+    /// Whether the data file system was unmounted properly: the flag "needs recovery" in its superblock is off.
+    pub fn data_is_at_rest(&self) -> bool {
+        const FEATURES_INCOMPAT_OFFSET: u64 = 1024 + 0x60;
+        const NEEDS_RECOVERY: u32 = 4;
+        const MAGIC_OFFSET: u64 = 1024 + 0x38;
+        const MAGIC: u32 = 0xef53;
+
+        let file = File::open(self.path()).expect("the card opens");
+        let word = |at: u64| {
+            let mut bytes = [0; 4];
+            file.read_exact_at(&mut bytes, at).expect("the card is longer than that");
+            u32::from_le_bytes(bytes)
+        };
+        let data = u64::from(word(DATA_START_OFFSET)) * 512;
+        assert_eq!(word(data + MAGIC_OFFSET) & 0xffff, MAGIC, "the data partition holds a file system");
+        word(data + FEATURES_INCOMPAT_OFFSET) & NEEDS_RECOVERY == 0
     }
 
     /// A directory that lives as long as the card.

@@ -140,6 +140,22 @@ fn a_mistake_in_the_configuration_is_named_and_the_house_goes_on() {
     board.wait_for_connack();
 }
 
+#[test]
+fn the_gateway_has_no_rights_to_spare_and_lets_go_of_the_card() {
+    let Some(card) = Card::flash(GATEWAY) else { return };
+    let mut board = Board::boot(&card);
+    board.shell("stat -c owner:%U /proc/$(pidof gatehouse)", "owner:gatehouse");
+    board.shell("touch /usr/bin/new; echo root:$?", "root:1");
+    board.shell(
+        "echo ports:$(netstat -ltun | sed -n 's/.*:\\([0-9]*\\) .*:\\*.*/\\1/p' | sort -u | xargs)",
+        "ports:1883\r",
+    );
+
+    board.shell("poweroff", "Power down");
+    board.wait_for_end();
+    assert!(card.data_is_at_rest(), "the data partition was not unmounted");
+}
+
 /// The packet identifier in a line like `Client x received PUBACK (Mid: 7, RC:0)`.
 fn packet_id_of_puback(line: &str) -> Option<u32> {
     let (_, after) = line.split_once("received PUBACK (Mid: ")?;
