@@ -36,11 +36,11 @@ impl Board {
         let port = free_port();
         let serial = card.directory().join("serial");
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
+            .arg(card.board())
             .arg(card.path())
             .arg(port.to_string())
-            .args(["-no-reboot", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"])
-            .args(["-chardev", &format!("socket,id=serial,path={},server=on,wait=off", serial.display())])
-            .args(["-device", "pci-serial,chardev=serial"])
+            .arg("stdio,signal=off")
+            .arg(format!("socket,path={},server=on,wait=off", serial.display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
