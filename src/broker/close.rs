@@ -40,6 +40,14 @@ impl Broker {
         self.outboxes.open(id);
     }
 
+    /// The gateway stops: everyone is told, and everything that waits becomes due.
+    pub(super) fn stop(&mut self, now: Moment) {
+        self.store.stopping = true;
+        for index in 0..self.connections.len() {
+            self.close_with(now, ConnectionId(index as u32), ReasonCode::SERVER_SHUTTING_DOWN);
+        }
+    }
+
     /// Closes a connection after telling a 5.0 client why.
     pub(super) fn close_with(&mut self, now: Moment, id: ConnectionId, reason: ReasonCode) {
         if let Some(connected) = self.connected(id)

@@ -5,7 +5,7 @@ use super::will::Will;
 use crate::base::Moment;
 use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
 use crate::mqtt::Version;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,12 +53,12 @@ pub struct RareParts {
     /// Largest packet the client takes, in bytes.
     pub packet_size_max: u32,
     /// Topic names the client gave numbers to.
-    pub aliases: HashMap<u16, Box<str>>,
+    pub aliases: BTreeMap<u16, Box<str>>,
 }
 
 impl Default for RareParts {
     fn default() -> Self {
-        RareParts { will: None, packet_size_max: u32::MAX, aliases: HashMap::new() }
+        RareParts { will: None, packet_size_max: u32::MAX, aliases: BTreeMap::new() }
     }
 }
 

@@ -145,7 +145,7 @@ fn encode(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, is_v5: bool, has_id
 mod tests {
     use super::*;
     use crate::mqtt::packet::Publish;
-    use crate::mqtt::{Packet, Properties, Version, decode, frame};
+    use crate::mqtt::{Packet, Properties, TopicName, Version, decode, frame};
 
     fn parts(payload: &[u8]) -> Parts<'_> {
         Parts {
@@ -183,7 +183,7 @@ mod tests {
             let mut out = vec![9];
             put(&mut out, layouts.encoded(Moment::START, &source, version.is_v5(), qos), 3, delivery);
             let publish = decoded(&out[1..], version);
-            assert_eq!(publish.topic.map(|t| t.as_str()), Some("a/b"));
+            assert_eq!(publish.topic.map(TopicName::as_str), Some("a/b"));
             assert_eq!((publish.qos, publish.packet_id, publish.retain), (qos, packet_id, true));
             assert_eq!(publish.payload, payload);
             let expiry = publish.properties.iter().next();

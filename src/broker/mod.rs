@@ -46,7 +46,7 @@ pub use connection::Origin;
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-pub use input::{Input, Loaded, StoreFault};
+pub use input::{Found, Input, Loaded, StoreFault};
 pub use output::Output;
 pub use restore::Restored;
 
@@ -105,7 +105,7 @@ struct StoreSide {
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
-    dirty_retained: std::collections::HashSet<Box<str>, foldhash::fast::FixedState>,
+    dirty_retained: std::collections::BTreeSet<Box<str>>,
     stopping: bool,
 }
 
@@ -169,7 +169,7 @@ impl Broker {
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
             Input::Loaded(loaded) => self.loaded(now, loaded),
-            Input::Stop => self.store.stopping = true,
+            Input::Stop => self.stop(now),
         }
     }
 

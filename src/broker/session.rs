@@ -17,6 +17,7 @@ pub const NEVER: u32 = u32::MAX;
 
 /// One session.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub struct Session {
     /// Client identifier.
     pub client_id: Box<str>,

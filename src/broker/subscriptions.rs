@@ -180,15 +180,12 @@ impl Subscriptions {
 
     fn add_filter(&mut self, text: &str) -> FilterId {
         let filter = Filter { text: text.into(), node: 0, subscribers: Few::None };
-        let id = match self.free_filters.pop() {
-            Some(id) => {
-                self.filters[id as usize] = filter;
-                id
-            }
-            None => {
-                self.filters.push(filter);
-                self.filters.len() as u32 - 1
-            }
+        let id = if let Some(id) = self.free_filters.pop() {
+            self.filters[id as usize] = filter;
+            id
+        } else {
+            self.filters.push(filter);
+            self.filters.len() as u32 - 1
         };
         if text.contains(['+', '#']) {
             self.filters[id as usize].node = self.add_path(text, id);
@@ -217,15 +214,12 @@ impl Subscriptions {
 
     fn add_node(&mut self, parent: u32, level: &str) -> u32 {
         let node = Node { parent, level: level.into(), ..Node::default() };
-        let id = match self.free_nodes.pop() {
-            Some(id) => {
-                self.nodes[id as usize] = node;
-                id
-            }
-            None => {
-                self.nodes.push(node);
-                self.nodes.len() as u32 - 1
-            }
+        let id = if let Some(id) = self.free_nodes.pop() {
+            self.nodes[id as usize] = node;
+            id
+        } else {
+            self.nodes.push(node);
+            self.nodes.len() as u32 - 1
         };
         self.nodes[parent as usize].children += 1;
         if level == "+" {

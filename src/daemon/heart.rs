@@ -247,6 +247,7 @@ impl Heart {
             self.stop_by = Some(now + STOP_TIMEOUT);
             self.parts.broker.handle(now, Input::Stop);
             context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if let Some(stop_by) = self.stop_by {
             let is_settled = self.parts.broker.is_settled();

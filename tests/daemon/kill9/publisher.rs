@@ -9,6 +9,9 @@ use crate::support::random::Random;
 use crate::support::wire::{Connect, Kind, Received, Version, acknowledge, id};
 use std::collections::VecDeque;
 
+/// Reason of 5.0 for a packet identifier that is not in use.
+const NOT_FOUND: u8 = 0x92;
+
 /// One publisher with a session that lasts.
 pub struct Publisher {
     pub number: usize,
@@ -154,9 +157,8 @@ impl Session<'_> {
         let pending = &mut self.pending[index];
         let (stream, number) = (pending.stream, pending.number);
         match (kind, stream.qos()) {
-            // "Packet Identifier not found" is no error while a connection is resumed (MQTT 5.0 table 3-7): the broker
-            // was killed after it had forgotten the identifier and before it could say so.
-            (Kind::Pubcomp, 2) if pending.is_received && reason == 0x92 => {
+            // PUBCOMP was sent and lost with the connection, so the gateway has forgotten the identifier.
+            (Kind::Pubcomp, 2) if pending.is_received && reason == NOT_FOUND => {
                 self.pending.remove(index);
             }
             _ if reason >= 0x80 => return Err(End::Garbled(format!("{stream:?} number {number}: {received:?}"))),
