@@ -11,8 +11,8 @@ BASE  ?= debian
 image: image-setup ## the card of BOARD, output/BOARD/gatehouse-BOARD.img
 	@scripts/image/build-$(BASE).sh $(BOARD)
 
-boot: ## boot the card of BOARD=qemu in QEMU, with this terminal as its console
-	@PORT=$(PORT) scripts/image/boot.sh
+boot: ## boot the card of BOARD (qemu or rpi3_64) in QEMU, with this terminal as its console
+	@PORT=$(PORT) scripts/image/boot.sh $(BOARD)
 
 boot-time: ## seconds from the start of the kernel to the first CONNACK, in QEMU
 	@scripts/image/boot-time.sh

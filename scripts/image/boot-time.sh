@@ -15,7 +15,7 @@ trap 'exit 1' INT TERM
 # boot LABEL: boots the card, prints the time, pulls the plug.
 boot() {
     rm -f "$work/console"
-    "$top/scripts/image/qemu.sh" "$work/card.img" 0 -no-reboot -serial "file:$work/console" &
+    "$top/scripts/image/qemu.sh" qemu "$work/card.img" 0 "file,path=$work/console" null &
     qemu=$!
     waited=0
     until grep -q 'GATEHOUSE READY' "$work/console" 2>/dev/null; do
