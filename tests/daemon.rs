@@ -5,6 +5,7 @@
 mod support;
 
 mod daemon {
+    mod commands;
     mod delivery;
     mod kill9;
     mod malformed;
