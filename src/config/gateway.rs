@@ -41,6 +41,7 @@ fn limits(mut table: Table) -> BrokerLimits {
         queue_messages: table.integer("queue_messages", 1..=COUNT_MAX),
         queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
         retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
+        keep_alive: table.integer("keep_alive", 1..=u64::from(u16::MAX)),
     };
     table.close(&[]);
     limits

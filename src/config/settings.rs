@@ -61,6 +61,8 @@ pub struct BrokerLimits {
     pub queue_bytes: Option<u64>,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
+    /// The longest keep alive, in seconds.
+    pub keep_alive: Option<u64>,
 }
 
 /// Where GPIO lines come from.

@@ -4,6 +4,7 @@
 //! list, and the turn works through that list. There is no task, channel or buffer per connection.
 
 mod io;
+mod linger;
 mod listener;
 mod ready;
 mod socket;
