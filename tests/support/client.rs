@@ -27,6 +27,7 @@ pub struct Client {
     version: Version,
     buffer: Vec<u8>,
     inbox: VecDeque<Received>,
+    last: Vec<u8>,
     next_packet_id: u16,
 }
 
@@ -45,7 +46,7 @@ impl Client {
     fn over(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
-        Self { stream, version, buffer: Vec::new(), inbox: VecDeque::new(), next_packet_id: 1 }
+        Self { stream, version, buffer: Vec::new(), inbox: VecDeque::new(), last: Vec::new(), next_packet_id: 1 }
     }
 
     /// Connects and expects to be let in; tells whether the session was there.
@@ -90,13 +91,18 @@ impl Client {
         self.receive(PATIENCE).unwrap_or_else(|end| panic!("no packet: {end:?}"))
     }
 
+    /// The bytes of the packet that was read last.
+    pub fn last_bytes(&self) -> &[u8] {
+        &self.last
+    }
+
     /// Reads past the inbox.
     fn read(&mut self, patience: Duration) -> Result<Received, End> {
         let deadline = Instant::now() + patience;
         loop {
             match wire::decode(self.version, &self.buffer) {
                 Ok(Some((received, length))) => {
-                    self.buffer.drain(..length);
+                    self.last = self.buffer.drain(..length).collect();
                     return Ok(received);
                 }
                 Ok(None) => {}
