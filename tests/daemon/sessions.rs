@@ -238,3 +238,54 @@ fn an_empty_client_id_with_a_lasting_session_is_refused_in_3_1_1() {
     let refused = Received::Connack { session_present: false, code: 2, properties: Properties::default() };
     assert_eq!(client.until_closed(), [refused]);
 }
+
+#[test]
+fn a_repeated_qos_2_publish_is_delivered_once_across_kill9() {
+    for version in BOTH {
+        let data = data_dir();
+        let daemon = Daemon::start_on(data.path());
+        let reader = Connect::lasting(version, "reader");
+        let (mut subscriber, _) = Client::connect(daemon.address(), &reader);
+        subscriber.subscribe("once", 2);
+        subscriber.disconnect();
+        let connect = Connect::lasting(version, "repeats");
+        let (mut publisher, _) = Client::connect(daemon.address(), &connect);
+        let message = Message::new("once", "x", 2).id(77);
+        publisher.send(&message.encode(version));
+        publisher.acknowledged(Kind::Pubrec, 77);
+        daemon.kill9();
+        let daemon = Daemon::start_on(data.path());
+        let (mut publisher, session_present) = Client::connect(daemon.address(), &connect);
+        assert!(session_present, "{version:?}");
+        publisher.send(&message.again().encode(version));
+        assert_eq!(publisher.acknowledged(Kind::Pubrec, 77), 0);
+        publisher.send(&acknowledge(Kind::Pubrel, 77));
+        assert_eq!(publisher.acknowledged(Kind::Pubcomp, 77), 0);
+        let (mut subscriber, _) = Client::connect(daemon.address(), &reader);
+        assert_eq!(subscriber.message().text(), "x");
+        subscriber.assert_quiet();
+    }
+}
+
+#[test]
+fn a_received_qos_2_message_is_not_sent_again_across_kill9() {
+    for version in BOTH {
+        let data = data_dir();
+        let daemon = Daemon::start_on(data.path());
+        let connect = Connect::lasting(version, "halfway");
+        let (mut subscriber, _) = Client::connect(daemon.address(), &connect);
+        subscriber.subscribe("halfway", 2);
+        Client::fresh(daemon.address(), version, "publisher").send(&Message::new("halfway", "x", 2).encode(version));
+        let message = subscriber.message_unacknowledged();
+        subscriber.send(&acknowledge(Kind::Pubrec, message.packet_id));
+        // PUBREL says that the broker has given the message up, so that must have been kept.
+        assert_eq!(subscriber.acknowledged(Kind::Pubrel, message.packet_id), 0);
+        daemon.kill9();
+        let daemon = Daemon::start_on(data.path());
+        let (mut subscriber, session_present) = Client::connect(daemon.address(), &connect);
+        assert!(session_present, "{version:?}");
+        let again = subscriber.until_ping();
+        let is_release = |received: &Received| matches!(received, Received::Acknowledge { kind: Kind::Pubrel, .. });
+        assert!(again.iter().all(is_release), "{version:?}: {again:?}");
+    }
+}

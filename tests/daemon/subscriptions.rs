@@ -141,3 +141,32 @@ fn a_subscription_identifier_comes_back_with_its_messages() {
         assert!(received.contains(&wanted), "{wanted:?} is missing in {received:?}");
     }
 }
+
+#[test]
+fn a_share_gives_each_message_to_one_of_its_members() {
+    const MESSAGES: usize = 60;
+    let daemon = Daemon::start();
+    let member = |name: &str| {
+        let mut member = Client::fresh(daemon.address(), Version::V5, name);
+        assert_eq!(member.subscribe("$share/group/work/+", 1), 1);
+        member
+    };
+    let mut members = ["one", "two", "three"].map(member);
+    let mut outsider = Client::fresh(daemon.address(), Version::V5, "outsider");
+    outsider.subscribe("work/+", 1);
+    let mut publisher = Client::fresh(daemon.address(), Version::V5, "publisher");
+    for number in 0..MESSAGES {
+        publisher.publish(&Message::new("work/x", format!("{number:02}"), 1));
+    }
+    let texts = |client: &mut Client| {
+        let messages = client.messages_until_ping().into_iter();
+        messages.map(|message| message.text()).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = (0..MESSAGES).map(|number| format!("{number:02}")).collect();
+    assert_eq!(texts(&mut outsider), all);
+    let shares = members.each_mut().map(texts);
+    assert!(shares.iter().all(|share| !share.is_empty()), "{shares:?}");
+    let mut together = shares.concat();
+    together.sort();
+    assert_eq!(together, all);
+}
