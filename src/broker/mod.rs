@@ -25,6 +25,7 @@ pub mod group;
 mod ids;
 mod input;
 mod layout;
+mod load;
 pub mod message;
 mod outbox;
 mod outgoing;
@@ -60,6 +61,7 @@ use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
 use layout::Layouts;
+use load::Loads;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
@@ -90,6 +92,7 @@ pub struct Broker {
     replaying: Vec<SessionKey>,
     store: StoreSide,
     counters: Counters,
+    loads: Loads,
     scratch: Scratch,
 }
 
@@ -205,6 +208,7 @@ impl Broker {
     /// The first `count` bytes of the outbox were written.
     #[inline]
     pub fn written(&mut self, connection: ConnectionId, count: usize) {
+        self.counters.bytes_sent += count as u64;
         self.outboxes.written(connection, count);
     }
 
@@ -230,6 +234,7 @@ impl Broker {
 
     fn packet(&mut self, now: Moment, from: ConnectionId, frame: Frame, whole: &[u8]) {
         let body = &whole[frame.body..];
+        self.counters.packets_received += 1;
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Closing => return,
@@ -260,7 +265,7 @@ impl Broker {
             },
             Packet::Subscribe(subscribe) => self.subscribe(now, from, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
-            Packet::Pingreq => self.outboxes.append(from).extend_from_slice(&[0xD0, 0]),
+            Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
             // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
             Packet::Auth(_)
@@ -273,6 +278,11 @@ impl Broker {
                 self.refuse(now, from, whole, DecodeError::Protocol("this packet is not expected from a client"));
             }
         }
+    }
+
+    fn pingresp(&mut self, to: ConnectionId) {
+        self.counters.packets_sent += 1;
+        self.outboxes.append(to).extend_from_slice(&[0xD0, 0]);
     }
 
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {

@@ -46,6 +46,7 @@ impl Broker {
             replaying: vec![],
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
+            loads: super::Loads::default(),
             scratch: super::Scratch::default(),
         };
         let restored = broker.remember(now, memory);

@@ -301,7 +301,7 @@ impl Broker {
         }
         let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
         put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     fn send_alone(
@@ -326,7 +326,7 @@ impl Broker {
         packet.clear();
         put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
         self.outboxes.append(to).extend_from_slice(packet);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     /// Whether the client takes a packet of this size.

@@ -1,6 +1,7 @@
 //! Scenarios on a virtual clock: clients as bytes, a store in memory, no socket.
 
 mod durability;
+mod limits;
 mod replay;
 mod sessions;
 mod shared;
