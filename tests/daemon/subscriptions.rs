@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Message, Properties, Version, id};
+use crate::support::wire::{Message, Properties, VERSIONS, Version, id};
 
 /// Filter, topic names it matches, topic names it does not.
 const MATCHES: [(&str, &[&str], &[&str]); 16] = [
@@ -27,7 +27,7 @@ const MATCHES: [(&str, &[&str], &[&str]); 16] = [
 #[test]
 fn filters_match_as_specified() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
         for (filter, matching, other) in MATCHES {
             let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
@@ -46,7 +46,7 @@ fn filters_match_as_specified() {
 #[test]
 fn overlapping_filters_deliver_at_the_highest_qos() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
         subscriber.subscribe("over/#", 0);
         subscriber.subscribe("over/+", 2);
@@ -62,7 +62,7 @@ fn overlapping_filters_deliver_at_the_highest_qos() {
 #[test]
 fn one_subscribe_may_hold_many_filters_and_is_answered_in_their_order() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         let codes = client.subscribe_with(&[("m/a", 2), ("m/b", 0), ("m/c", 1)], &Properties::default());
         assert_eq!(codes, [2, 0, 1], "{version:?}");
@@ -72,7 +72,7 @@ fn one_subscribe_may_hold_many_filters_and_is_answered_in_their_order() {
 #[test]
 fn a_repeated_subscription_replaces_the_first() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         client.subscribe("twice", 2);
         assert_eq!(client.subscribe("twice", 0), 0);
@@ -86,7 +86,7 @@ fn a_repeated_subscription_replaces_the_first() {
 #[test]
 fn an_unsubscribed_filter_is_silent() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         client.subscribe("quiet/a", 1);
         client.subscribe("quiet/b", 1);
