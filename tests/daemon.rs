@@ -6,8 +6,12 @@ mod support;
 
 mod daemon {
     mod delivery;
+    mod demo;
+    mod disk;
     mod kill9;
     mod malformed;
+    mod peers;
+    mod process;
     mod properties;
     mod retained;
     mod sessions;

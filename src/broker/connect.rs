@@ -54,7 +54,7 @@ impl Broker {
     }
 
     pub(super) fn connect(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>) {
-        if let Err(reason) = self.may_connect(connect) {
+        if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
         let wishes = Wishes::of(connect, self.limits.inflight);
@@ -90,9 +90,13 @@ impl Broker {
         self.pump(now, key);
     }
 
-    fn may_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         if self.connected >= self.limits.connections {
             return Err(ReasonCode::SERVER_BUSY);
+        }
+        // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
+        if connect.client_id.starts_with('$') && self.origin(from) == Origin::Network {
+            return Err(ReasonCode::CLIENT_ID_NOT_VALID);
         }
         let is_known = self.sessions.find(connect.client_id).is_some();
         if !is_known && self.sessions.len() >= self.limits.sessions as usize {

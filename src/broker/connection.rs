@@ -12,7 +12,8 @@ use std::collections::HashMap;
 pub enum Origin {
     /// A client of the network.
     Network,
-    /// A part of the gateway itself. What it retains is said anew after every start and not stored.
+    /// A part of the gateway itself. What it retains is said anew after every start and not stored, but for what it
+    /// publishes with QoS 2: that is to be remembered, such as the state of an output that comes back as it was.
     BuiltIn,
 }
 

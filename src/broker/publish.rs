@@ -103,7 +103,7 @@ impl Broker {
         let publication = Publication {
             session: Some(key),
             answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
-            store_retained: origin == Origin::Network,
+            store_retained: origin == Origin::Network || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
         };
         match self.route(now, source, publication) {
@@ -192,7 +192,7 @@ impl Broker {
         Held { connection, generation, answer }
     }
 
-    fn origin(&self, connection: ConnectionId) -> Origin {
+    pub(super) fn origin(&self, connection: ConnectionId) -> Origin {
         self.connections[connection.index()].as_ref().map_or(Origin::Network, |c| c.origin)
     }
 }

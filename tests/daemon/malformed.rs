@@ -281,7 +281,7 @@ fn a_client_that_is_refused_may_try_again() {
     let daemon = Daemon::start();
     for version in BOTH {
         for _ in 0..50 {
-            let mut client = Client::open(daemon.address(), version);
+            let mut client = Client::open(daemon.address(), Version::V5);
             client.send(&bytes("10| s:MQTT 63 02 0000 s:c"));
             client.until_closed();
         }

@@ -65,17 +65,13 @@ impl Bench {
     fn run(&mut self, length: Duration) {
         let end = self.now + length;
         for _ in 0..1000 {
-            match self.machine.next_deadline().filter(|deadline| *deadline <= end) {
-                Some(deadline) => {
-                    assert!(deadline > self.now, "a deadline of the past was left: {:?}", self.machine);
-                    self.now = deadline;
-                    self.tell(OutputInput::Time);
-                }
-                None => {
-                    self.now = end;
-                    return;
-                }
-            }
+            let Some(deadline) = self.machine.next_deadline().filter(|deadline| *deadline <= end) else {
+                self.now = end;
+                return;
+            };
+            assert!(deadline > self.now, "a deadline of the past was left: {:?}", self.machine);
+            self.now = deadline;
+            self.tell(OutputInput::Time);
         }
         panic!("the machine does not come to rest: {:?}", self.machine);
     }

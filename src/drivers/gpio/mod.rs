@@ -8,7 +8,7 @@ mod rppal;
 pub(super) mod simulated;
 
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, stopped};
+use super::{DriverError, House, Start, remembered, stopped};
 use crate::config::{DeviceSettings, GpioDevice};
 use crate::device::{Button, Debounce, OutputEvent, OutputInput, OutputSpec, Outputs, Value};
 use lines::{Edge, LineSpec, Lines, Role};
@@ -39,7 +39,9 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = meta::describe(house, device, gpio);
-    let mut door = Door::open(&house.connect, &house.settings.gateway.base, device.command_ttl, &meta).await?;
+    let kept = remembered(gpio.outputs.iter().map(|output| (&output.id, &output.output)));
+    let base = &house.settings.gateway.base;
+    let mut door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
     let outputs = Outputs::new(gpio.outputs.iter().map(spec).collect(), gpio.interlock.clone());
     let last: Vec<Option<bool>> = gpio.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let states = match start {
