@@ -4,6 +4,7 @@
 pub mod client;
 pub mod daemon;
 pub mod random;
+pub mod stream;
 pub mod wire;
 
 use std::io::Write as _;
