@@ -68,6 +68,14 @@ impl Daemon {
         pid(&self.child)
     }
 
+    /// Memory it has now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of every process");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes << 10
+    }
+
     /// What it wrote to standard error since it was started.
     pub fn log(&self) -> String {
         log(&self.data)
