@@ -68,14 +68,6 @@ impl Daemon {
         pid(&self.child)
     }
 
-    /// Memory it has now.
-    pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of every process");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kibibytes << 10
-    }
-
     /// What it wrote to standard error since it was started.
     pub fn log(&self) -> String {
         log(&self.data)
@@ -154,8 +146,8 @@ impl Starting {
             let deadline = Instant::now() + PATIENCE;
             addresses.push(self.listening_line(deadline, kind)?);
         }
-        let child = self.child.take().expect("still starting");
         let address = addresses[0].parse().map_err(|_| format!("no address: {}", addresses[0]))?;
+        let child = self.child.take().expect("still starting");
         Ok((Daemon { child, address, data: self.data.clone(), owned: None }, addresses))
     }
 

@@ -42,11 +42,11 @@ impl Authority {
         write(folder, name, &self.pem)
     }
 
-    /// A certificate for `localhost`, as files `server.pem` and `server.key`.
+    /// A certificate for this machine, as files `server.pem` and `server.key`.
     pub fn write_server(&self, folder: &Path) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a name");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let (certificate, key) = self.sign(params);
+        let (certificate, key) = self.sign(&params);
         write(folder, "server.pem", &certificate);
         write(folder, "server.key", &key);
     }
@@ -56,10 +56,16 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.distinguished_name.push(DnType::CommonName, name);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> (String, String) {
+    /// A certificate for a client, as files: certificate and key.
+    pub fn write_client(&self, folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.client(name);
+        (write(folder, "client.pem", &certificate), write(folder, "client.key", &key))
+    }
+
+    fn sign(&self, params: &CertificateParams) -> (String, String) {
         let key = KeyPair::generate().expect("randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         (certificate.pem(), key.serialize_pem())

@@ -38,6 +38,14 @@ impl Gate {
         self.addresses[index].parse().expect("an address and port")
     }
 
+    /// Memory the gateway has now.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line of every process");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes << 10
+    }
+
     /// A client over the plain listener.
     pub fn plain(&self, version: Version, client_id: &str) -> Client {
         Client::fresh(self.daemon.address(), version, client_id)
@@ -75,7 +83,7 @@ pub fn carries_everything(client: &mut Client, other: &mut Client) {
     // One packet, many TLS records and WebSocket messages, and more than one buffer of the kernel.
     for size in [0, 1, 125, 126, 16 << 10, 65_535, 65_536, 1_000_000] {
         for qos in 0..=2 {
-            let payload: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
+            let payload: Vec<u8> = (0..=250).cycle().take(size).collect();
             assert_eq!(client.publish(&Message::new("to/other", &payload, qos)), 0);
             assert!(other.message().payload == payload, "{size} bytes with QoS {qos} to the other");
             assert_eq!(other.publish(&Message::new("to/client", &payload, qos)), 0);

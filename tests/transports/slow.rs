@@ -119,7 +119,7 @@ fn a_crowd_of_dawdlers_keeps_nobody_out() {
     let config = authority.trusted(&TLS_VERSIONS, None);
     let half_hello = &hello(&authority)[..100];
     let half_head = &head(gate.socket_address(2)).into_bytes()[..60];
-    let before = gate.daemon.resident_bytes();
+    let before = gate.resident_bytes();
     for (index, bytes) in [(1, half_hello), (2, half_head)] {
         let address = gate.socket_address(index);
         let crowd: Vec<TcpStream> = (0..CROWD)
@@ -139,6 +139,6 @@ fn a_crowd_of_dawdlers_keeps_nobody_out() {
         let mut first = Client::over(crowd[0].try_clone().expect("a second handle"), Version::V5);
         assert_eq!(first.until_end(TIME / 2), (vec![], End::Closed));
     }
-    let grown = gate.daemon.resident_bytes().saturating_sub(before);
+    let grown = gate.resident_bytes().saturating_sub(before);
     assert!(grown < 32 << 20, "{grown} bytes more for {CROWD} dawdlers on each of two listeners");
 }
