@@ -33,6 +33,8 @@ pub struct Counters {
     pub packets_refused: u64,
     /// QoS 0 messages dropped because the receiver's outbox was full.
     pub dropped_outbox_full: u64,
+    /// Messages dropped because a queue was full, where the configuration wants that.
+    pub dropped_queue_full: u64,
     /// Messages dropped because they are larger than the receiver accepts.
     pub dropped_too_large: u64,
     /// Messages dropped because their time had passed.
@@ -56,7 +58,11 @@ pub struct Counters {
 impl Counters {
     /// Messages that did not reach a receiver they were meant for.
     pub fn publishes_dropped(&self) -> u64 {
-        self.dropped_outbox_full + self.dropped_too_large + self.dropped_expired + self.messages_lost
+        self.dropped_outbox_full
+            + self.dropped_queue_full
+            + self.dropped_too_large
+            + self.dropped_expired
+            + self.messages_lost
     }
 
     /// A PUBLISH with so many bytes of payload was sent.

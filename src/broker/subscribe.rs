@@ -65,8 +65,8 @@ impl Broker {
     ) -> Result<bool, ReasonCode> {
         let session = self.sessions.at_mut(key);
         let subscriptions = session.subscriptions.as_slice();
-        let is_known = self.subscriptions.find(filter.as_str()).is_some_and(|id| subscriptions.contains(&id));
-        if !is_known && subscriptions.len() >= self.limits.subscriptions as usize {
+        let is_known = || self.subscriptions.find(filter.as_str()).is_some_and(|id| subscriptions.contains(&id));
+        if subscriptions.len() >= self.limits.subscriptions as usize && !is_known() {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         let subscriber = Subscriber { session: key, options, identifier };

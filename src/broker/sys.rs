@@ -73,6 +73,7 @@ impl Broker {
             ("gatehouse/publish/refused", counters.publishes_refused),
             ("gatehouse/subscriptions/refused", counters.subscriptions_refused),
             ("gatehouse/dropped/outbox_full", counters.dropped_outbox_full),
+            ("gatehouse/dropped/queue_full", counters.dropped_queue_full),
             ("gatehouse/dropped/too_large", counters.dropped_too_large),
             ("gatehouse/dropped/expired", counters.dropped_expired),
             ("gatehouse/slow_readers_closed", counters.slow_readers_closed),

@@ -7,19 +7,22 @@
 use super::Io;
 use crate::base::limits::{LINGER_BYTES, LINGER_SECS, LINGERING};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
 
 /// How many more may linger.
 static ROOM: Semaphore = Semaphore::const_new(LINGERING);
 
-/// Closes a stream to which everything was written.
+/// Closes a stream to which everything was written. TLS and WebSocket have said good-bye in their own way.
 pub(super) fn linger(io: Io) {
-    let stream = match io {
-        Io::Tcp(stream) => stream,
-        Io::Memory(_) => return,
-    };
+    match io {
+        Io::Tcp(stream) => spawn(stream),
+        Io::Unix(stream) => spawn(stream),
+        Io::Memory(_) | Io::Tls(_) | Io::WebSocket(_) => {}
+    }
+}
+
+fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     if let Ok(permit) = ROOM.try_acquire() {
         tokio::spawn(async move {
             // Whether the client closed, reset or kept on sending, there is nothing left to do for it.
@@ -29,7 +32,7 @@ pub(super) fn linger(io: Io) {
     }
 }
 
-async fn drain(mut stream: TcpStream) -> std::io::Result<u64> {
+async fn drain(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<u64> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
 }

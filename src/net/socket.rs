@@ -59,16 +59,20 @@ impl Socket {
             Poll::Ready(_) => return ReadStep::Closed,
         }
         let bytes = read.filled();
+        let used;
         if self.partial.is_empty() {
-            let used = receive(bytes);
+            used = receive(bytes);
             self.partial.extend_from_slice(&bytes[used..]);
         } else {
             self.partial.extend_from_slice(bytes);
-            let used = receive(&self.partial);
+            used = receive(&self.partial);
             self.partial.drain(..used);
             if self.partial.is_empty() {
                 self.partial = vec![];
             }
+        }
+        if used > 0 {
+            self.io.admit();
         }
         if bytes.len() == length { ReadStep::More } else { ReadStep::Bytes }
     }
@@ -87,6 +91,31 @@ impl Socket {
         }
     }
 
+    /// Brings on its way what was written and the stream keeps back; `Written(0)` when nothing is left.
+    #[inline]
+    pub fn finish(&mut self) -> WriteStep {
+        let mut context = Context::from_waker(&self.waker);
+        match self.io.poll_flush(&mut context) {
+            Poll::Ready(Ok(())) => WriteStep::Written(0),
+            Poll::Ready(Err(_)) => WriteStep::Closed,
+            Poll::Pending => {
+                self.is_blocked = true;
+                WriteStep::Wait
+            }
+        }
+    }
+
+    /// Closes it, after a good-bye where the stream knows one.
+    pub fn close(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
+    }
+
+    /// Closes it like [`Socket::close`], gently enough for a client that is still sending to read what was written.
+    pub fn leave(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
+        linger(self.io);
+    }
+
     /// Whether the last write did not take everything.
     #[inline]
     pub fn is_blocked(&self) -> bool {
@@ -97,11 +126,6 @@ impl Socket {
     #[inline]
     pub fn unblock(&mut self) -> bool {
         std::mem::take(&mut self.is_blocked)
-    }
-
-    /// Closes the connection after everything was written, gently enough for the client to read it.
-    pub fn leave(self) {
-        linger(self.io);
     }
 
     /// Puts the connection on the ready list again.

@@ -2,7 +2,9 @@
 
 mod durability;
 mod limits;
+mod listeners;
 mod replay;
 mod sessions;
 mod shared;
+mod states;
 mod support;

@@ -5,7 +5,9 @@ use crate::base::limits::Limits;
 use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
-use crate::broker::{Broker, ConnectionId, Input, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault};
+use crate::broker::{
+    Arrival, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault,
+};
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
@@ -33,6 +35,8 @@ pub enum Got {
 pub struct Bench {
     pub broker: Broker,
     pub now: Moment,
+    /// Where the next connection comes from.
+    pub origin: Origin,
     /// Whether commits are done as soon as they are asked for.
     pub commits: bool,
     /// The group that waits for [`Bench::commit`].
@@ -127,6 +131,7 @@ impl Bench {
         Bench {
             broker: Broker::new(limits),
             now: Moment::START,
+            origin: Origin::Network(ListenerId(0)),
             commits: true,
             pending: None,
             disk: Disk::default(),
@@ -169,18 +174,28 @@ impl Bench {
         change(&mut connect);
         let mut bytes = vec![];
         connect.encode(&mut bytes);
-        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Origin::Network));
-        self.received.insert(id, vec![]);
+        self.open(id);
         self.versions.insert(id, version);
         self.send(id, &bytes);
         self.got(id)
     }
 
-    /// Sends bytes as one turn.
+    /// A connection is opened, on which nothing is sent yet.
+    pub fn open(&mut self, id: Id) {
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
+        self.received.insert(id, vec![]);
+    }
+
+    /// Sends whole packets as one turn.
     pub fn send(&mut self, id: Id, bytes: &[u8]) {
+        assert_eq!(self.receive(id, bytes), bytes.len(), "whole packets only");
+    }
+
+    /// Sends bytes as one turn; tells how many were used.
+    pub fn receive(&mut self, id: Id, bytes: &[u8]) -> usize {
         let used = self.broker.receive(self.now, ConnectionId(id), bytes);
-        assert_eq!(used, bytes.len(), "whole packets only");
         self.turn();
+        used
     }
 
     pub fn publish(&mut self, id: Id, topic: &str, payload: &str, qos: QoS, packet_id: u16) {
