@@ -3,8 +3,10 @@
 mod durability;
 mod limits;
 mod listeners;
+mod random;
 mod replay;
 mod sessions;
 mod shared;
 mod states;
+mod storm;
 mod support;

@@ -6,7 +6,8 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Arrival, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault,
+    Arrival, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey, SessionNumber,
+    StoreFault,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -41,6 +42,8 @@ pub struct Bench {
     pub commits: bool,
     /// The group that waits for [`Bench::commit`].
     pub pending: Option<Box<Group>>,
+    /// Messages to be read when the store is free.
+    loads: Vec<(SessionKey, SessionNumber, Vec<MessageId>)>,
     /// Everything that was committed.
     pub disk: Disk,
     received: BTreeMap<Id, Vec<u8>>,
@@ -134,6 +137,7 @@ impl Bench {
             origin: Origin::Network(ListenerId(0)),
             commits: true,
             pending: None,
+            loads: vec![],
             disk: Disk::default(),
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -147,6 +151,7 @@ impl Bench {
         self.disk.memory.boots += 1;
         (self.broker, _) = Broker::restore(Limits::default(), self.now, memory);
         self.pending = None;
+        self.loads.clear();
         self.received.clear();
     }
 
@@ -269,12 +274,23 @@ impl Bench {
                     }
                 }
                 Output::Load { session, number, messages } => {
-                    let bodies = &self.disk.bodies;
-                    let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
-                    let loaded = Loaded { session, number, messages: Ok(messages) };
-                    self.broker.handle(self.now, Input::Loaded(loaded));
+                    self.loads.push((session, number, messages));
+                    self.load();
                 }
             }
+        }
+    }
+
+    /// The store reads what was asked for. It does one thing after the other: not while it has a group to write.
+    fn load(&mut self) {
+        if self.pending.is_some() {
+            return;
+        }
+        for (session, number, messages) in std::mem::take(&mut self.loads) {
+            let bodies = &self.disk.bodies;
+            let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
+            let loaded = Loaded { session, number, messages: Ok(messages) };
+            self.broker.handle(self.now, Input::Loaded(loaded));
         }
     }
 
@@ -289,6 +305,7 @@ impl Bench {
         let group = self.pending.take().expect("a group waits");
         self.disk.keep(&group);
         self.broker.handle(self.now, Input::Committed(group));
+        self.load();
         self.turn();
     }
 
@@ -296,6 +313,7 @@ impl Bench {
     pub fn fail(&mut self, fault: StoreFault) {
         let group = self.pending.take().expect("a group waits");
         self.broker.handle(self.now, Input::CommitFailed(group, fault));
+        self.load();
         self.turn();
     }
 
