@@ -5,10 +5,12 @@
 mod support;
 
 mod daemon {
+    mod commands;
     mod delivery;
     mod demo;
     mod disk;
     mod kill9;
+    mod limits;
     mod malformed;
     mod peers;
     mod process;

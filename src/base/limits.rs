@@ -2,6 +2,18 @@
 //!
 //! A limit that a user can set stands in [`Limits`]; the others are constants. Reaching one is counted.
 
+/// What happens to a message for a session whose queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum QueueFull {
+    /// The publisher is told that it is not taken. Nothing that was acknowledged is lost.
+    #[default]
+    Refuse,
+    /// The oldest waiting message of that session is dropped for it, and counted.
+    DropOldest,
+    /// That session does not get it, which is counted.
+    DropNewest,
+}
+
 /// Limits of the broker that the configuration can change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -16,6 +28,8 @@ pub struct Limits {
     pub queue_messages: u32,
     /// Their bytes, payload and topic together, per session.
     pub queue_bytes: u64,
+    /// What happens to a message for a session whose queue is full.
+    pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: u32,
     /// Sessions in all, connected or not.
@@ -32,6 +46,7 @@ impl Default for Limits {
             inflight: 1_000,
             queue_messages: 100_000,
             queue_bytes: 64 << 20,
+            queue_full: QueueFull::Refuse,
             retained_messages: 100_000,
             sessions: 100_000,
             subscriptions: 100_000,
@@ -84,6 +99,12 @@ pub const UNSTORED_BYTES: usize = 16 << 20;
 /// Messages read from the store for one session at once.
 pub const LOAD_WINDOW: usize = 64;
 
+/// Retained messages sent for one subscription in one turn.
+pub const REPLAY_MESSAGES: usize = 256;
+
+/// Retained messages looked at for one subscription in one turn.
+pub const REPLAY_SCANNED: usize = 2_048;
+
 /// Messages of one block of identifiers: the unit in which the store deletes.
 pub const BLOCK_MESSAGES: u64 = 256;
 
@@ -96,5 +117,27 @@ pub const READ_BUFFER_BYTES: usize = 64 << 10;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 256;
 
+/// Reads of one connection in one turn. TLS and WebSocket bring their bytes in small pieces.
+pub const READS_PER_TURN: usize = 16;
+
 /// Sockets beyond the limit of connections: those whose CONNECT has not come.
 pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
+
+/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest is
+/// given up. One costs up to 30 kB.
+pub const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// Streams of one listener whose handshakes are done and that wait for the heart to take them.
+pub const HANDSHAKEN_WAITING: usize = 64;
+
+/// Bytes of a PROXY header: the addresses need 232, the rest is what proxies tell of TLS.
+pub const PROXY_HEADER_BYTES: usize = 2 << 10;
+
+/// Bytes of the HTTP request that becomes a WebSocket.
+pub const UPGRADE_REQUEST_BYTES: usize = 8 << 10;
+
+/// Bytes of one WebSocket message to a client. A larger packet goes in several, as [MQTT-6.0.0-2] allows.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 << 10;
+
+/// Empty and control frames of one WebSocket in one turn.
+pub const CONTROL_FRAMES_PER_TURN: usize = 64;

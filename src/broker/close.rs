@@ -55,6 +55,7 @@ impl Broker {
         {
             let packet = Disconnect { reason, properties: Properties::NONE };
             packet.encode(connected.version, self.outboxes.append(id));
+            self.counters.packets_sent += 1;
         }
         self.close_quietly(now, id);
     }
@@ -75,11 +76,15 @@ impl Broker {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Connected(Connected { session: key, rare, .. }) = phase else { return };
         self.connected -= 1;
+        self.listeners.disconnected(connection.origin);
         let session = self.sessions.at_mut(key);
         session.connection = None;
         let (number, expiry) = (session.number, session.expiry);
         if let Some(outgoing) = &mut session.outgoing {
             outgoing.rewind();
+        }
+        if let Some(rare) = &mut session.rare {
+            rare.replays.clear();
         }
         if let Some(will) = rare.and_then(|rare| rare.will) {
             if will.delay == 0 || expiry == 0 {
@@ -119,6 +124,7 @@ impl Broker {
             self.publish_will(now, &will);
         }
         if is_expired {
+            self.counters.sessions_expired += 1;
             self.end_session(now, key);
         }
     }
@@ -140,11 +146,13 @@ impl Broker {
             self.store.open.change(Change::SessionEnded(session.number));
             self.store.open.forget_later(now);
         }
+        let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
         if let Some(outgoing) = &session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
         }
+        self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {
             self.store.blocks.release_row(rare.state_row);
             if let Some(will) = rare.will.take() {

@@ -1,7 +1,7 @@
 //! CONNECT: takeover, resume, and the answer.
 
 use super::change::Change;
-use super::connection::{Connected, Connection, Origin, Phase};
+use super::connection::{Arrival, Connected, Connection, Phase};
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::session::{NEVER, Session};
@@ -19,19 +19,26 @@ struct Wishes {
     session_expiry: u32,
     window: u16,
     packet_size_max: u32,
+    alias_max: u16,
     wants_authentication: bool,
 }
 
 impl Wishes {
     fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
         let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
-        let mut wishes =
-            Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, wants_authentication: false };
+        let mut wishes = Wishes {
+            session_expiry,
+            window: inflight,
+            packet_size_max: u32::MAX,
+            alias_max: 0,
+            wants_authentication: false,
+        };
         for property in connect.properties.iter() {
             match property {
                 Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
                 Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
                 Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
+                Property::TopicAliasMaximum(count) => wishes.alias_max = count.min(TOPIC_ALIASES),
                 Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
                 _ => {}
             }
@@ -41,14 +48,17 @@ impl Wishes {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, origin: Origin) {
+    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, arrival: Arrival) {
         if self.connections.len() <= id.index() {
             self.connections.resize_with(id.index() + 1, || None);
         }
         self.generation = self.generation.wrapping_add(1);
+        self.counters.sockets += 1;
         let generation = self.generation;
-        let timer = now + Duration::from_secs(CONNECT_TIMEOUT_SECS);
-        self.connections[id.index()] = Some(Connection { phase: Phase::AwaitConnect, origin, generation, timer });
+        let Arrival { origin, since, identity } = arrival;
+        let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        let phase = Phase::AwaitConnect { identity };
+        self.connections[id.index()] = Some(Connection { phase, origin, generation, timer });
         self.outboxes.open(id);
         self.timers.set(timer, Timer::Connection(id, generation));
     }
@@ -91,11 +101,13 @@ impl Broker {
     }
 
     fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        let origin = self.origin(from);
+        self.listeners.admit(origin, connect.version)?;
         if self.connected >= self.limits.connections {
             return Err(ReasonCode::SERVER_BUSY);
         }
         // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
-        if connect.client_id.starts_with('$') && self.origin(from) == Origin::Network {
+        if connect.client_id.starts_with('$') && origin.is_network() {
             return Err(ReasonCode::CLIENT_ID_NOT_VALID);
         }
         let is_known = self.sessions.find(connect.client_id).is_some();
@@ -172,6 +184,7 @@ impl Broker {
             version: connect.version,
             keep_alive: connect.keep_alive,
             window: wishes.window,
+            open_publishes: 0,
             last_packet: now.as_secs(),
             rare: None,
         };
@@ -181,8 +194,13 @@ impl Broker {
         if wishes.packet_size_max != u32::MAX {
             connected.rare().packet_size_max = wishes.packet_size_max;
         }
+        if wishes.alias_max > 0 {
+            connected.rare().own_alias_max = wishes.alias_max;
+        }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
+        self.counters.connected_max = self.counters.connected_max.max(self.connected);
+        self.listeners.connected(connection.origin);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
@@ -198,15 +216,16 @@ impl Broker {
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
             Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
-            Property::SharedSubscriptionAvailable(false).encode(&mut properties);
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 
     pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {
         let connack = Connack { session_present: false, reason, properties: Properties::NONE };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 
@@ -217,7 +236,7 @@ impl Broker {
             return;
         }
         match &connection.phase {
-            Phase::AwaitConnect => self.close_quietly(now, id),
+            Phase::AwaitConnect { .. } => self.close_quietly(now, id),
             Phase::Closing => {}
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {

@@ -1,6 +1,8 @@
 //! One network connection: from opening over CONNECT to its end.
 
 use super::ids::SessionKey;
+use super::layout::Alias;
+use super::listeners::ListenerId;
 use super::will::Will;
 use crate::base::Moment;
 use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
@@ -10,18 +12,48 @@ use std::collections::BTreeMap;
 /// Where a connection comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// A client of the network.
-    Network,
+    /// A client of the network, by the listener it came to.
+    Network(ListenerId),
     /// A part of the gateway itself. What it retains is said anew after every start and not stored, but for what it
     /// publishes with QoS 2: that is to be remembered, such as the state of an output that comes back as it was.
     BuiltIn,
+}
+
+impl Origin {
+    /// Whether it is a client of the network.
+    #[inline]
+    pub fn is_network(self) -> bool {
+        matches!(self, Origin::Network(_))
+    }
+}
+
+/// How a connection came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// When it was accepted: what it did before it was opened here counts as waiting for CONNECT.
+    pub since: Moment,
+    /// Who it is, if the transport knows: the common name of a client's certificate. It takes the place of the
+    /// user name of CONNECT.
+    pub identity: Option<Box<str>>,
+}
+
+impl Arrival {
+    /// An arrival of which nothing is known but where it comes from.
+    pub fn new(origin: Origin, since: Moment) -> Arrival {
+        Arrival { origin, since, identity: None }
+    }
 }
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub enum Phase {
     /// Open; CONNECT has not come.
-    AwaitConnect,
+    AwaitConnect {
+        /// See [`Arrival::identity`].
+        identity: Option<Box<str>>,
+    },
     /// CONNECT was accepted.
     Connected(Connected),
     /// No packet is taken any more; the shell closes it after a last flush.
@@ -39,6 +71,8 @@ pub struct Connected {
     pub keep_alive: u16,
     /// Messages of QoS 1 and 2 it takes at once.
     pub window: u16,
+    /// QoS 1 and 2 messages of the client that are not answered completely (5.0 only).
+    pub open_publishes: u16,
     /// Second of the last packet.
     pub last_packet: u32,
     /// What few connections have.
@@ -54,11 +88,21 @@ pub struct RareParts {
     pub packet_size_max: u32,
     /// Topic names the client gave numbers to.
     pub aliases: BTreeMap<u16, Box<str>>,
+    /// Highest number the client takes for a topic name of ours.
+    pub own_alias_max: u16,
+    /// Topic names we gave numbers to.
+    pub own_aliases: BTreeMap<Box<str>, u16>,
 }
 
 impl Default for RareParts {
     fn default() -> Self {
-        RareParts { will: None, packet_size_max: u32::MAX, aliases: BTreeMap::new() }
+        RareParts {
+            will: None,
+            packet_size_max: u32::MAX,
+            aliases: BTreeMap::new(),
+            own_alias_max: 0,
+            own_aliases: BTreeMap::new(),
+        }
     }
 }
 
@@ -81,7 +125,15 @@ impl Connection {
     pub fn packet_limit(&self, packet_size: u32) -> usize {
         match self.phase {
             Phase::Connected(_) => packet_size as usize,
-            Phase::AwaitConnect | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+            Phase::AwaitConnect { .. } | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+        }
+    }
+
+    /// Who it is, if the transport knows; see [`Arrival::identity`].
+    pub fn take_identity(&mut self) -> Option<Box<str>> {
+        match &mut self.phase {
+            Phase::AwaitConnect { identity } => identity.take(),
+            Phase::Connected(_) | Phase::Closing => None,
         }
     }
 
@@ -90,7 +142,7 @@ impl Connection {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Closing => None,
         }
     }
 
@@ -99,7 +151,7 @@ impl Connection {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Closing => None,
         }
     }
 }
@@ -109,6 +161,26 @@ impl Connected {
     #[inline]
     pub fn packet_size_max(&self) -> usize {
         self.rare.as_ref().map_or(usize::MAX, |rare| rare.packet_size_max as usize)
+    }
+
+    /// Whether the client takes numbers for topic names.
+    #[inline]
+    pub fn takes_aliases(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.own_alias_max > 0)
+    }
+
+    /// The number that stands for a topic name from now on, if the client takes one more.
+    pub fn alias(&mut self, topic: &str) -> Option<Alias> {
+        let rare = self.rare.as_mut()?;
+        if let Some(&number) = rare.own_aliases.get(topic) {
+            return Some(Alias { number, is_new: false });
+        }
+        let number = rare.own_aliases.len() as u16 + 1;
+        if number > rare.own_alias_max {
+            return None;
+        }
+        rare.own_aliases.insert(topic.into(), number);
+        Some(Alias { number, is_new: true })
     }
 
     /// What few connections have; made when first needed.

@@ -25,15 +25,19 @@ pub mod group;
 mod ids;
 mod input;
 mod layout;
+mod listeners;
+mod load;
 pub mod message;
 mod outbox;
 mod outgoing;
 mod output;
 mod publish;
+mod replay;
 mod restore;
 mod retained;
 mod route;
 mod session;
+mod shared;
 mod subscribe;
 mod subscriptions;
 mod sys;
@@ -42,22 +46,25 @@ mod tests;
 mod timers;
 mod will;
 
-pub use connection::Origin;
+pub use connection::{Arrival, Origin};
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 pub use input::{Found, Input, Loaded, StoreFault};
+pub use listeners::{ListenerId, ListenerRules};
 pub use output::Output;
 pub use restore::Restored;
 
 use crate::base::Moment;
 use crate::base::limits::Limits;
-use crate::mqtt::packet::{AckKind, Connect};
+use crate::mqtt::packet::{AckKind, Connect, Credentials};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
 use layout::Layouts;
+use listeners::Listeners;
+use load::Loads;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
@@ -76,6 +83,7 @@ pub struct Broker {
     boots: u32,
     connections: Vec<Option<Connection>>,
     connected: u32,
+    listeners: Listeners,
     generation: u32,
     sessions: Sessions,
     next_session: SessionNumber,
@@ -84,8 +92,11 @@ pub struct Broker {
     outboxes: Outboxes,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// Sessions whose replay of retained messages goes on in the next turn.
+    replaying: Vec<SessionKey>,
     store: StoreSide,
     counters: Counters,
+    loads: Loads,
     scratch: Scratch,
 }
 
@@ -125,6 +136,11 @@ impl Broker {
         broker
     }
 
+    /// Says what holds for the clients of each listener, in the order of their ids. Told before the first opens.
+    pub fn set_listeners(&mut self, rules: Vec<ListenerRules>) {
+        self.listeners = Listeners::new(rules);
+    }
+
     /// Takes bytes that came over a connection and handles every whole packet in them.
     /// Tells how many bytes it used; the shell keeps the rest and brings it again with what follows.
     #[inline]
@@ -132,7 +148,7 @@ impl Broker {
         let mut at = 0;
         loop {
             let Some(connection) = &self.connections[from.index()] else { return bytes.len() };
-            if matches!(connection.phase, Phase::AwaitConnect) && bytes[at] != CONNECT {
+            if matches!(connection.phase, Phase::AwaitConnect { .. }) && bytes[at] != CONNECT {
                 // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
                 self.counters.packets_refused += 1;
                 self.close_quietly(now, from);
@@ -161,7 +177,7 @@ impl Broker {
     /// Takes an input.
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Opened(connection, origin) => self.opened(now, connection, origin),
+            Input::Opened(connection, arrival) => self.opened(now, connection, arrival),
             Input::Closed(connection) => self.closed(now, connection),
             Input::Flushed(connection) => self.flushed(now, connection),
             Input::TurnEnd => self.turn_end(now),
@@ -185,6 +201,9 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
+        if !self.replaying.is_empty() {
+            return Some(Moment::START);
+        }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
         [self.timers.next(), group].into_iter().flatten().min()
     }
@@ -198,6 +217,7 @@ impl Broker {
     /// The first `count` bytes of the outbox were written.
     #[inline]
     pub fn written(&mut self, connection: ConnectionId, count: usize) {
+        self.counters.bytes_sent += count as u64;
         self.outboxes.written(connection, count);
     }
 
@@ -223,11 +243,12 @@ impl Broker {
 
     fn packet(&mut self, now: Moment, from: ConnectionId, frame: Frame, whole: &[u8]) {
         let body = &whole[frame.body..];
+        self.counters.packets_received += 1;
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Closing => return,
-            Phase::AwaitConnect if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
-            Phase::AwaitConnect => return self.close_quietly(now, from),
+            Phase::AwaitConnect { .. } if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
+            Phase::AwaitConnect { .. } => return self.close_quietly(now, from),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
                 connected.version
@@ -253,7 +274,7 @@ impl Broker {
             },
             Packet::Subscribe(subscribe) => self.subscribe(now, from, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
-            Packet::Pingreq => self.outboxes.append(from).extend_from_slice(&[0xD0, 0]),
+            Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
             // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
             Packet::Auth(_)
@@ -268,9 +289,21 @@ impl Broker {
         }
     }
 
+    fn pingresp(&mut self, to: ConnectionId) {
+        self.counters.packets_sent += 1;
+        self.outboxes.append(to).extend_from_slice(&[0xD0, 0]);
+    }
+
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {
         match Connect::decode(body) {
-            Ok(connect) => self.connect(now, from, &connect),
+            Ok(mut connect) => {
+                let identity = self.connections[from.index()].as_mut().and_then(Connection::take_identity);
+                if let Some(name) = &identity {
+                    // The certificate that was checked tells who this is, whatever CONNECT says.
+                    connect.credentials = Credentials { user_name: Some(name), password: None };
+                }
+                self.connect(now, from, &connect);
+            }
             Err(error) => self.refuse(now, from, whole, error),
         }
     }
@@ -281,7 +314,7 @@ impl Broker {
         let Some(connection) = &self.connections[from.index()] else { return };
         match &connection.phase {
             Phase::Connected(_) => self.close_with(now, from, error.reason_code()),
-            Phase::AwaitConnect => {
+            Phase::AwaitConnect { .. } => {
                 let version = match frame(bytes, bytes.len()) {
                     Ok(Some(frame)) if frame.first == CONNECT => Connect::answer_version(&bytes[frame.body..frame.end]),
                     _ => None,
@@ -309,6 +342,7 @@ impl Broker {
     }
 
     fn tick(&mut self, now: Moment) {
+        self.replay_parts(now);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(connection, generation) => self.connection_due(now, connection, generation),

@@ -4,9 +4,10 @@ use super::blocks::Blocks;
 use super::change::{Memory, Receiver, SessionState};
 use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
+use super::listeners::Listeners;
 use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
-use super::subscriptions::{Subscriber, Subscriptions};
+use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
 use super::{Broker, Counters, Few, StoreSide};
 use crate::base::Moment;
@@ -35,6 +36,7 @@ impl Broker {
             boots: memory.boots,
             connections: vec![],
             connected: 0,
+            listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),
             next_session: SessionNumber(memory.next_session.0.max(1)),
@@ -43,8 +45,10 @@ impl Broker {
             outboxes: super::Outboxes::default(),
             timers: Timers::default(),
             outputs: std::collections::VecDeque::new(),
+            replaying: vec![],
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
+            loads: super::Loads::default(),
             scratch: super::Scratch::default(),
         };
         let restored = broker.remember(now, memory);
@@ -133,7 +137,8 @@ impl Broker {
                 (false, false) => Progress::Waiting,
             };
             let &Receiver { packet_id, qos, retain, .. } = receiver;
-            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress });
+            let share = FilterId::NONE;
+            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress, share });
             live += 1;
         }
         if live > 0 {

@@ -27,8 +27,8 @@ pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool) -> Stri
         count(restored.queued, "queued message"),
     );
     text.push_str(&devices(settings, has_gpiochip));
-    if let Some(address) = started.addresses.first() {
-        text.push_str(&first_commands(settings, *address, has_gpiochip));
+    if let Some(address) = started.plain_address() {
+        text.push_str(&first_commands(settings, address, has_gpiochip));
     }
     text
 }
@@ -76,15 +76,19 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
 /// Commands that show what there is: to watch, to switch something, to press something simulated.
 fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool) -> String {
     let base = &settings.gateway.base;
-    let to = if address == super::LISTEN_DEFAULT { String::new() } else { format!(" --to {address}") };
-    let mut lines = vec![format!("gatehouse sub{to} '#'")];
+    let to = if address == super::LISTEN_DEFAULT {
+        String::new()
+    } else {
+        format!(" -h {} -p {}", address.ip(), address.port())
+    };
+    let mut lines = vec![format!("gatehouse sub{to} -v -t '#'")];
     if let Some((device, output)) = first_output(settings) {
-        lines.push(format!("gatehouse pub{to} {base}/{device}/{output}/set toggle"));
+        lines.push(format!("gatehouse pub{to} -t {base}/{device}/{output}/set -m toggle"));
     }
     if settings.gpio.is_simulated(has_gpiochip)
         && let Some(line) = first_button(settings)
     {
-        lines.push(format!("gatehouse pub{to} '{base}/$gw/simulate/{line}/set' press"));
+        lines.push(format!("gatehouse pub{to} -t '{base}/$gw/simulate/{line}/set' -m press"));
     }
     format!("try: {}", lines.join("\n     "))
 }
@@ -111,14 +115,19 @@ fn first_button(settings: &Settings) -> Option<String> {
 mod tests {
     use super::*;
     use crate::broker::Restored;
-    use crate::config::{Source, check};
+    use crate::config::{ListenAddress, Protocol, Source, check};
+    use crate::daemon::Listening;
+
+    fn plain(address: SocketAddr) -> Vec<Listening> {
+        vec![Listening { address: ListenAddress::Tcp(address), protocol: Protocol::Mqtt, has_tls: false }]
+    }
 
     #[test]
     fn the_demo_house_is_told_with_commands_that_fit_it() {
         let text = include_str!("../../examples/demo/gatehouse.toml");
         let settings = check(&[Source::new("gatehouse.toml", text)]).expect("the example is without problems");
-        let addresses = vec!["127.0.0.1:4000".parse().expect("an address")];
-        let started = Started { addresses, restored: Restored { sessions: 1, retained: 2, ..Restored::default() } };
+        let listening = plain("127.0.0.1:4000".parse().expect("an address"));
+        let started = Started { listening, restored: Restored { sessions: 1, retained: 2, ..Restored::default() } };
         let expected = "\
 kept from before: 1 session, 2 retained messages, 0 queued messages
 device blind        gpio  up on GPIO23, down on GPIO24 (simulated)
@@ -126,17 +135,17 @@ device front-door   gpio  contact on GPIO5 (simulated)
 device hall-button  gpio  press on GPIO6 (simulated)
 device boiler-flow  w1    sensor 28-0316a2795cff (simulated)
 device greenhouse   line  bus uno (simulated Arduino on a pseudo-terminal)
-try: gatehouse sub --to 127.0.0.1:4000 '#'
-     gatehouse pub --to 127.0.0.1:4000 home/blind/up/set toggle
-     gatehouse pub --to 127.0.0.1:4000 'home/$gw/simulate/GPIO6/set' press";
+try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
+     gatehouse pub -h 127.0.0.1 -p 4000 -t home/blind/up/set -m toggle
+     gatehouse pub -h 127.0.0.1 -p 4000 -t 'home/$gw/simulate/GPIO6/set' -m press";
         assert_eq!(start(&started, &settings, true), expected);
         assert_eq!(contents(&settings), "5 devices, 1 bus");
     }
 
     #[test]
     fn a_plain_broker_is_told_in_two_lines() {
-        let started = Started { addresses: vec![super::super::LISTEN_DEFAULT], restored: Restored::default() };
+        let started = Started { listening: plain(super::super::LISTEN_DEFAULT), restored: Restored::default() };
         let text = start(&started, &Settings::default(), true);
-        assert!(text.ends_with("\ntry: gatehouse sub '#'"), "{text}");
+        assert!(text.ends_with("\ntry: gatehouse sub -v -t '#'"), "{text}");
     }
 }

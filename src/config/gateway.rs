@@ -1,8 +1,11 @@
 //! `[gateway]`, `[broker]` and `[gpio]`.
 
+use super::listener::{Addresses, listener};
+use super::listener_settings::ListenAddress;
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
+use crate::base::limits::QueueFull;
 
 /// MQTT's own bound of a packet: five bytes of fixed header and 268,435,455 of remaining length.
 const PACKET_SIZE_MAX: u64 = 268_435_460;
@@ -24,13 +27,22 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
 }
 
 pub(super) fn broker(mut table: Table) -> BrokerSettings {
-    let listen = table.texts("listen", text::listen);
-    let listen = listen.map(|list| list.value.into_iter().map(|placed| placed.value).collect()).unwrap_or_default();
+    let mut addresses = Addresses::default();
+    let mut listen = Vec::new();
+    for placed in table.texts("listen", text::listen).map(|list| list.value).unwrap_or_default() {
+        addresses.claim(&table, &ListenAddress::Tcp(placed.value), &placed.place);
+        listen.push(placed.value);
+    }
+    let listeners = table.tables("listener").into_iter();
+    let listeners = listeners.filter_map(|table| listener(table, &mut addresses)).collect();
     let data_dir = table.text("data_dir", text::absolute_path).map(|placed| placed.value);
     let limits = table.table("limits").map(limits).unwrap_or_default();
     table.close(&["tls", "websocket", "users", "anonymous"]);
-    BrokerSettings { listen, data_dir, limits }
+    BrokerSettings { listen, listeners, data_dir, limits }
 }
+
+const QUEUE_FULL: [(&str, QueueFull); 3] =
+    [("refuse", QueueFull::Refuse), ("drop-oldest", QueueFull::DropOldest), ("drop-newest", QueueFull::DropNewest)];
 
 fn limits(mut table: Table) -> BrokerLimits {
     const COUNT_MAX: u64 = u32::MAX as u64;
@@ -40,6 +52,7 @@ fn limits(mut table: Table) -> BrokerLimits {
         inflight: table.integer("inflight", 1..=u64::from(u16::MAX)),
         queue_messages: table.integer("queue_messages", 1..=COUNT_MAX),
         queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
+        queue_full: table.word("queue_full", &QUEUE_FULL).unwrap_or_default(),
         retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
     };
     table.close(&[]);

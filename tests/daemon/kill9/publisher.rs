@@ -45,10 +45,9 @@ impl Publisher {
     pub fn run(&self, world: &World, random: Random) {
         let mut session =
             Session { publisher: self, world, random, pending: VecDeque::new(), last_packet_id: 0, is_known: false };
-        while let Some(place) = world.wait_for_place(|_| true) {
+        while let Some(place) = world.wait_for_place(|_, _| true) {
             match session.visit(place) {
                 Ok(()) if place.is_last => return,
-                Ok(()) => {}
                 Err(end) if world.is_up(place) => {
                     let what = format!("publisher {}: round {}: connection {end:?}", self.number, place.round);
                     world.note(|ledger| ledger.breach(what));
@@ -56,7 +55,7 @@ impl Publisher {
                         return;
                     }
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }
@@ -92,12 +91,17 @@ impl Session<'_> {
         self.resend(&mut client)?;
         loop {
             let mut batch = Vec::new();
-            while !place.is_last && self.pending.len() < window {
+            let is_crowded = self.world.note(|ledger| ledger.is_crowded());
+            while !place.is_last && !is_crowded && self.pending.len() < window {
                 batch.extend(self.next_message());
             }
             send(&mut client, &batch)?;
             if self.pending.is_empty() {
-                return Ok(());
+                self.world.wait_while_crowded(place);
+                if place.is_last || !self.world.is_up(place) {
+                    return Ok(());
+                }
+                continue;
             }
             let received = client.receive(PATIENCE)?;
             self.handle(&received, &mut client)?;
