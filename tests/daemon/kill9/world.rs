@@ -114,6 +114,7 @@ impl World {
         let mut state = self.lock();
         let target = state.ledger.events() + count;
         while state.ledger.events() < target {
+            assert!(!state.ledger.is_hopeless(), "{}", state.ledger.told().join("\n"));
             let before = state.ledger.events();
             let (next, waited) = self.changed.wait_timeout(state, PATIENCE).expect("nobody fails while noting");
             state = next;
