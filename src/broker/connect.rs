@@ -1,7 +1,7 @@
 //! CONNECT: takeover, resume, and the answer.
 
 use super::change::Change;
-use super::connection::{Connected, Connection, Origin, Phase};
+use super::connection::{Arrival, Connected, Connection, Phase};
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::session::{NEVER, Session};
@@ -48,15 +48,17 @@ impl Wishes {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, origin: Origin) {
+    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, arrival: Arrival) {
         if self.connections.len() <= id.index() {
             self.connections.resize_with(id.index() + 1, || None);
         }
         self.generation = self.generation.wrapping_add(1);
         self.counters.sockets += 1;
         let generation = self.generation;
-        let timer = now + Duration::from_secs(CONNECT_TIMEOUT_SECS);
-        self.connections[id.index()] = Some(Connection { phase: Phase::AwaitConnect, origin, generation, timer });
+        let Arrival { origin, since, identity } = arrival;
+        let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        let phase = Phase::AwaitConnect { identity };
+        self.connections[id.index()] = Some(Connection { phase, origin, generation, timer });
         self.outboxes.open(id);
         self.timers.set(timer, Timer::Connection(id, generation));
     }
@@ -99,11 +101,13 @@ impl Broker {
     }
 
     fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        let origin = self.origin(from);
+        self.listeners.admit(origin, connect.version)?;
         if self.connected >= self.limits.connections {
             return Err(ReasonCode::SERVER_BUSY);
         }
         // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
-        if connect.client_id.starts_with('$') && self.origin(from) == Origin::Network {
+        if connect.client_id.starts_with('$') && origin.is_network() {
             return Err(ReasonCode::CLIENT_ID_NOT_VALID);
         }
         let is_known = self.sessions.find(connect.client_id).is_some();
@@ -196,6 +200,7 @@ impl Broker {
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
+        self.listeners.connected(connection.origin);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
@@ -231,7 +236,7 @@ impl Broker {
             return;
         }
         match &connection.phase {
-            Phase::AwaitConnect => self.close_quietly(now, id),
+            Phase::AwaitConnect { .. } => self.close_quietly(now, id),
             Phase::Closing => {}
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {

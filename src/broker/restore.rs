@@ -4,6 +4,7 @@ use super::blocks::Blocks;
 use super::change::{Memory, Receiver, SessionState};
 use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
+use super::listeners::Listeners;
 use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
 use super::subscriptions::{FilterId, Subscriber, Subscriptions};
@@ -35,6 +36,7 @@ impl Broker {
             boots: memory.boots,
             connections: vec![],
             connected: 0,
+            listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),
             next_session: SessionNumber(memory.next_session.0.max(1)),

@@ -2,7 +2,7 @@
 
 use super::log::{self, LogFormat};
 use super::{EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
-use crate::config::{self, Settings};
+use crate::config::{self, ListenerSettings, Settings};
 use crate::daemon::{self, Options, Started};
 use crate::drivers;
 use std::net::SocketAddr;
@@ -61,11 +61,12 @@ fn options(args: RunArgs, settings: Settings) -> Options {
     let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
         (false, _) => args.listen,
-        (true, false) => broker.listen.clone(),
-        (true, true) => vec![LISTEN_DEFAULT],
+        (true, true) if broker.listeners.is_empty() => vec![LISTEN_DEFAULT],
+        (true, _) => broker.listen.clone(),
     };
+    let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
     let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, listen }
+    Options { settings, has_house, data_directory, listeners }
 }
 
 /// Reads and checks configuration files; says everything that is wrong with them.
@@ -78,8 +79,8 @@ fn read_settings(files: &[PathBuf]) -> Result<Settings, ExitCode> {
 }
 
 fn announce(started: &Started, settings: &Settings) {
-    for address in &started.addresses {
-        println!("listening on {address} (mqtt)");
+    for listening in &started.listening {
+        println!("listening on {listening}");
     }
     println!("{}", report::start(started, settings, drivers::has_gpiochip()));
 }

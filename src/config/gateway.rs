@@ -1,5 +1,7 @@
 //! `[gateway]`, `[broker]` and `[gpio]`.
 
+use super::listener::{Addresses, listener};
+use super::listener_settings::ListenAddress;
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
@@ -25,12 +27,18 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
 }
 
 pub(super) fn broker(mut table: Table) -> BrokerSettings {
-    let listen = table.texts("listen", text::listen);
-    let listen = listen.map(|list| list.value.into_iter().map(|placed| placed.value).collect()).unwrap_or_default();
+    let mut addresses = Addresses::default();
+    let mut listen = Vec::new();
+    for placed in table.texts("listen", text::listen).map(|list| list.value).unwrap_or_default() {
+        addresses.claim(&table, &ListenAddress::Tcp(placed.value), &placed.place);
+        listen.push(placed.value);
+    }
+    let listeners = table.tables("listener").into_iter();
+    let listeners = listeners.filter_map(|table| listener(table, &mut addresses)).collect();
     let data_dir = table.text("data_dir", text::absolute_path).map(|placed| placed.value);
     let limits = table.table("limits").map(limits).unwrap_or_default();
     table.close(&["tls", "websocket", "users", "anonymous"]);
-    BrokerSettings { listen, data_dir, limits }
+    BrokerSettings { listen, listeners, data_dir, limits }
 }
 
 const QUEUE_FULL: [(&str, QueueFull); 3] =

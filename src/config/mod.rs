@@ -9,6 +9,8 @@ mod gateway;
 mod gpio_device;
 mod house;
 mod line_device;
+mod listener;
+mod listener_settings;
 mod onewire_device;
 mod problem;
 mod reader;
@@ -16,6 +18,7 @@ mod settings;
 mod suggest;
 mod text;
 
+pub use listener_settings::*;
 pub use problem::{Problem, Source};
 pub use settings::*;
 

@@ -2,6 +2,7 @@
 
 mod durability;
 mod limits;
+mod listeners;
 mod replay;
 mod sessions;
 mod shared;

@@ -5,7 +5,9 @@ use crate::base::limits::Limits;
 use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
-use crate::broker::{Broker, ConnectionId, Input, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault};
+use crate::broker::{
+    Arrival, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault,
+};
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
@@ -33,6 +35,8 @@ pub enum Got {
 pub struct Bench {
     pub broker: Broker,
     pub now: Moment,
+    /// Where the next connection comes from.
+    pub origin: Origin,
     /// Whether commits are done as soon as they are asked for.
     pub commits: bool,
     /// The group that waits for [`Bench::commit`].
@@ -127,6 +131,7 @@ impl Bench {
         Bench {
             broker: Broker::new(limits),
             now: Moment::START,
+            origin: Origin::Network(ListenerId(0)),
             commits: true,
             pending: None,
             disk: Disk::default(),
@@ -169,7 +174,7 @@ impl Bench {
         change(&mut connect);
         let mut bytes = vec![];
         connect.encode(&mut bytes);
-        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Origin::Network));
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
         self.received.insert(id, vec![]);
         self.versions.insert(id, version);
         self.send(id, &bytes);
