@@ -11,8 +11,8 @@ BASE  ?= debian
 image: image-setup ## the card of BOARD, output/BOARD/gatehouse-BOARD.img
 	@scripts/image/build-$(BASE).sh $(BOARD)
 
-boot: ## boot the card of BOARD=qemu in QEMU, with this terminal as its console
-	@PORT=$(PORT) scripts/image/boot.sh
+boot: ## boot the card of BOARD (qemu or rpi3_64) in QEMU, with this terminal as its console
+	@PORT=$(PORT) scripts/image/boot.sh $(BOARD)
 
 boot-time: ## seconds from the start of the kernel to the first CONNACK, in QEMU
 	@scripts/image/boot-time.sh
@@ -20,8 +20,8 @@ boot-time: ## seconds from the start of the kernel to the first CONNACK, in QEMU
 image-test: image-setup ## boot the card and ask of it what a house asks, in QEMU
 	@$(CARGO) test --locked --test image -- --nocapture
 
-image-check: image-setup ## whether the parts of the image agree with each other
-	@scripts/image/check.sh
+image-check: image-setup ## whether the parts of the image agree with each other; with BUILDROOT_DIR, Buildroot too
+	@$(CARGO) test --locked --test image tree -- --nocapture
 
 image-setup:
 	@scripts/setup.sh image

@@ -5,6 +5,7 @@
 mod support;
 
 mod daemon {
+    mod commands;
     mod delivery;
     mod demo;
     mod disk;

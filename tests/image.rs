@@ -6,4 +6,5 @@ mod image {
     mod card;
     mod clients;
     mod scenes;
+    mod tree;
 }

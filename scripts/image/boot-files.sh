@@ -1,7 +1,7 @@
 #!/bin/sh
 # boot-files.sh BOARD DIRECTORY: fills DIRECTORY with what the FAT partition holds.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1 directory=$2
 board_load "$board"
 
@@ -11,7 +11,7 @@ kernel=$("$top/scripts/image/kernel.sh")
 release=$(ls "$kernel/lib/modules")
 gzip -9nc "$kernel/boot/vmlinuz-$release" >"$directory/kernel.img"
 "$top/scripts/image/initrd.sh" "$board" "$directory/initrd.img"
-echo "$console $kernel_arguments" >"$directory/cmdline.txt"
+"$top/scripts/image/command-line.sh" "$board" debian >"$directory/cmdline.txt"
 for dtb in $dtbs; do
     cp "$kernel/usr/lib/linux-image-$release/broadcom/$dtb" "$directory/"
 done

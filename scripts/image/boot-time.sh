@@ -2,7 +2,7 @@
 # boot-time.sh: boots the QEMU image twice on a fresh card and prints the seconds from the start of the kernel to
 # the first CONNACK, and the size of the image. Emulated on this machine: good for comparing one image with another.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 image=$output/qemu/gatehouse-qemu.img
 patience=180 # seconds
 
@@ -15,7 +15,7 @@ trap 'exit 1' INT TERM
 # boot LABEL: boots the card, prints the time, pulls the plug.
 boot() {
     rm -f "$work/console"
-    "$top/scripts/image/qemu.sh" "$work/card.img" 0 -no-reboot -serial "file:$work/console" &
+    "$top/scripts/image/qemu.sh" qemu "$work/card.img" 0 "file,path=$work/console" null &
     qemu=$!
     waited=0
     until grep -q 'GATEHOUSE READY' "$work/console" 2>/dev/null; do

@@ -2,9 +2,10 @@
 # build-debian.sh BOARD: makes the image of a board from Debian arm64 packages, overlay/ and gatehouse. Needs no root
 # rights and no loop device.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1
 board_load "$board"
+board_needs_base debian
 scripts=$top/scripts/image
 out=$output/$board
 image=$out/gatehouse-$board.img
@@ -30,9 +31,8 @@ say ""
 say "image:      $image"
 say "on a card:  $(mib "$(stat -c %s "$image")"), of which $(mib "$(($(stat -c %b "$image") * 512))") hold something"
 say "root:       $(mib "$(stat -c %s "$out/root.squashfs")")"
-if [ "$board" = qemu ]; then
-    say "try it:     make boot"
-else
+[ -z "$emulator" ] || say "try it:     make boot BOARD=$board"
+if [ -n "$firmware" ]; then
     say "flash it:   Raspberry Pi Imager, 'Use custom'; or  sudo dd if=$image of=/dev/sdX bs=4M conv=fsync status=progress"
     say "settings:   put a gatehouse.toml on the card's first partition"
 fi

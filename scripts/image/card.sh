@@ -1,7 +1,7 @@
 #!/bin/sh
 # card.sh BOOT_FILES ROOT_SQUASHFS IMAGE: lays a card out as buildroot/board/layout.cfg says. Both builders call it.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 boot_files=$1 squashfs=$2 image=$3
 
 work=$(mktemp -d)

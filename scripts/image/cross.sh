@@ -2,7 +2,7 @@
 # cross.sh: builds gatehouse for arm64 with Debian's compilers and prints where the binary is.
 # The standard library for arm64 is unpacked below output/cache, not installed on this machine.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 
 # Debian's cargo, even where another one comes first.
 PATH=/usr/bin:/bin:/usr/sbin:/sbin

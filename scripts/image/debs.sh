@@ -3,7 +3,7 @@
 # It uses an apt of its own below output/cache: no root rights, no foreign architecture on this machine,
 # no maintainer script is ever run. Packages and trees are kept by version.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 
 apt=$cache/apt
 lists_max_age_days=1

@@ -2,14 +2,14 @@
 # initrd.sh BOARD FILE: makes the first stage for Debian's kernel, which has the drivers of the card as modules:
 # busybox, those drivers, and a script that mounts the root.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1 file=$2
 board_load "$board"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-mkdir -p "$work/bin" "$work/dev" "$work/proc" "$work/sys" "$work/root" "$work/modules"
+mkdir -p "$work/bin" "$work/dev" "$work/proc" "$work/sys" "$work/system" "$work/modules"
 busybox=$("$top/scripts/image/debs.sh" busybox-static)
 cp "$busybox/bin/busybox" "$work/bin/" 2>/dev/null || cp "$busybox/usr/bin/busybox" "$work/bin/"
 ln -s busybox "$work/bin/sh"

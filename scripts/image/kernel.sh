@@ -1,7 +1,7 @@
 #!/bin/sh
 # kernel.sh: prints the directory of Debian's arm64 kernel: the one its release stands behind.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 
 meta=$("$top/scripts/image/debs.sh" linux-image-arm64)
 package=$(dpkg-deb -f "$cache/deb/${meta##*/}.deb" Depends | sed -n 's/^\(linux-image-[^ ]*\).*/\1/p')

@@ -1,7 +1,7 @@
 #!/bin/sh
 # modules.sh KERNEL MODULE…: prints the files of these modules and of all they need, in the order to load them.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 
 kernel=$1
 shift

@@ -1,7 +1,7 @@
 #!/bin/sh
 # release.sh BOARD ROOT: writes into a root file system what it was made from. Both builders call it.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1 root=$2
 
 mkdir -p "$root/etc" "$root/usr/lib/gatehouse"

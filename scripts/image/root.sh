@@ -2,7 +2,7 @@
 # root.sh BOARD BINARY DIRECTORY: lays out the root file system of a board in DIRECTORY: commands and libraries
 # from Debian packages, drivers of its kernel, overlay/, and gatehouse itself.
 set -eu
-. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/common"
 board=$1 binary=$2 root=$3
 board_load "$board"
 

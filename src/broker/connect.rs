@@ -19,19 +19,26 @@ struct Wishes {
     session_expiry: u32,
     window: u16,
     packet_size_max: u32,
+    alias_max: u16,
     wants_authentication: bool,
 }
 
 impl Wishes {
     fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
         let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
-        let mut wishes =
-            Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, wants_authentication: false };
+        let mut wishes = Wishes {
+            session_expiry,
+            window: inflight,
+            packet_size_max: u32::MAX,
+            alias_max: 0,
+            wants_authentication: false,
+        };
         for property in connect.properties.iter() {
             match property {
                 Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
                 Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
                 Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
+                Property::TopicAliasMaximum(count) => wishes.alias_max = count.min(TOPIC_ALIASES),
                 Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
                 _ => {}
             }
@@ -46,6 +53,7 @@ impl Broker {
             self.connections.resize_with(id.index() + 1, || None);
         }
         self.generation = self.generation.wrapping_add(1);
+        self.counters.sockets += 1;
         let generation = self.generation;
         let Arrival { origin, since, identity } = arrival;
         let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
@@ -176,6 +184,7 @@ impl Broker {
             version: connect.version,
             keep_alive: connect.keep_alive,
             window: wishes.window,
+            open_publishes: 0,
             last_packet: now.as_secs(),
             rare: None,
         };
@@ -185,9 +194,13 @@ impl Broker {
         if wishes.packet_size_max != u32::MAX {
             connected.rare().packet_size_max = wishes.packet_size_max;
         }
+        if wishes.alias_max > 0 {
+            connected.rare().own_alias_max = wishes.alias_max;
+        }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
         self.listeners.connected(connection.origin);
+        self.counters.connected_max = self.counters.connected_max.max(self.connected);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
@@ -203,15 +216,16 @@ impl Broker {
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
             Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
-            Property::SharedSubscriptionAvailable(false).encode(&mut properties);
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 
     pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {
         let connack = Connack { session_present: false, reason, properties: Properties::NONE };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 

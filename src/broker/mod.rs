@@ -26,15 +26,18 @@ mod ids;
 mod input;
 mod layout;
 mod listeners;
+mod load;
 pub mod message;
 mod outbox;
 mod outgoing;
 mod output;
 mod publish;
+mod replay;
 mod restore;
 mod retained;
 mod route;
 mod session;
+mod shared;
 mod subscribe;
 mod subscriptions;
 mod sys;
@@ -47,7 +50,7 @@ pub use connection::{Arrival, Origin};
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-pub use input::{Input, Loaded, StoreFault};
+pub use input::{Found, Input, Loaded, StoreFault};
 pub use listeners::{ListenerId, ListenerRules};
 pub use output::Output;
 pub use restore::Restored;
@@ -61,6 +64,7 @@ use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
 use layout::Layouts;
 use listeners::Listeners;
+use load::Loads;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
@@ -88,8 +92,11 @@ pub struct Broker {
     outboxes: Outboxes,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// Sessions whose replay of retained messages goes on in the next turn.
+    replaying: Vec<SessionKey>,
     store: StoreSide,
     counters: Counters,
+    loads: Loads,
     scratch: Scratch,
 }
 
@@ -109,7 +116,7 @@ struct StoreSide {
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
-    dirty_retained: std::collections::HashSet<Box<str>, foldhash::fast::FixedState>,
+    dirty_retained: std::collections::BTreeSet<Box<str>>,
     stopping: bool,
 }
 
@@ -178,7 +185,7 @@ impl Broker {
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
             Input::Loaded(loaded) => self.loaded(now, loaded),
-            Input::Stop => self.store.stopping = true,
+            Input::Stop => self.stop(now),
         }
     }
 
@@ -194,6 +201,9 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
+        if !self.replaying.is_empty() {
+            return Some(Moment::START);
+        }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
         [self.timers.next(), group].into_iter().flatten().min()
     }
@@ -207,6 +217,7 @@ impl Broker {
     /// The first `count` bytes of the outbox were written.
     #[inline]
     pub fn written(&mut self, connection: ConnectionId, count: usize) {
+        self.counters.bytes_sent += count as u64;
         self.outboxes.written(connection, count);
     }
 
@@ -232,6 +243,7 @@ impl Broker {
 
     fn packet(&mut self, now: Moment, from: ConnectionId, frame: Frame, whole: &[u8]) {
         let body = &whole[frame.body..];
+        self.counters.packets_received += 1;
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Closing => return,
@@ -262,7 +274,7 @@ impl Broker {
             },
             Packet::Subscribe(subscribe) => self.subscribe(now, from, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
-            Packet::Pingreq => self.outboxes.append(from).extend_from_slice(&[0xD0, 0]),
+            Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
             // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
             Packet::Auth(_)
@@ -275,6 +287,11 @@ impl Broker {
                 self.refuse(now, from, whole, DecodeError::Protocol("this packet is not expected from a client"));
             }
         }
+    }
+
+    fn pingresp(&mut self, to: ConnectionId) {
+        self.counters.packets_sent += 1;
+        self.outboxes.append(to).extend_from_slice(&[0xD0, 0]);
     }
 
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {
@@ -325,6 +342,7 @@ impl Broker {
     }
 
     fn tick(&mut self, now: Moment) {
+        self.replay_parts(now);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(connection, generation) => self.connection_due(now, connection, generation),

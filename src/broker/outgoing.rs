@@ -5,6 +5,7 @@
 
 use super::ids::MessageId;
 use super::message::Message;
+use super::subscriptions::FilterId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +40,9 @@ pub struct Entry {
     pub retain: bool,
     /// How far it has come.
     pub progress: Progress,
+    /// The shared subscription it came by, or [`FilterId::NONE`]. Then the message itself is kept until it is
+    /// acknowledged, in case it has to go to another member.
+    pub share: FilterId,
 }
 
 impl Entry {
@@ -135,7 +139,7 @@ impl Outgoing {
         if entry.progress == Progress::Waiting {
             entry.progress = Progress::Sent;
         }
-        if entry.message != MessageId::NONE {
+        if entry.message != MessageId::NONE && entry.share == FilterId::NONE {
             entry.body = None;
         }
         self.sent += 1;
@@ -198,6 +202,14 @@ impl Outgoing {
         self.unacknowledged = 0;
     }
 
+    /// Drops the oldest message that was never sent; tells its identifier.
+    pub fn drop_oldest_waiting(&mut self) -> Option<MessageId> {
+        let index = self.entries.iter().position(|entry| entry.progress == Progress::Waiting)?;
+        let message = self.finish(index);
+        self.drop_done();
+        Some(message)
+    }
+
     /// Identifiers of messages that have to be read from the store, among the next `count` to send. Those from
     /// `unstored` on are not there yet.
     pub fn wanted(&self, count: usize, unstored: MessageId) -> Vec<MessageId> {
@@ -252,6 +264,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: false,
             progress,
+            share: FilterId::NONE,
         }
     }
 

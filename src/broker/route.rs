@@ -5,14 +5,14 @@ use super::connection::{Connected, Connection};
 use super::few::Few;
 use super::group::{Held, Slot};
 use super::ids::{ConnectionId, MessageId, SessionKey};
-use super::layout::{Delivery, Source, put, put_alone};
+use super::layout::{Delivery, Extras, Source, put, put_alone};
 use super::message::Message;
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
-use super::subscriptions::Subscriber;
+use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::base::Moment;
-use crate::base::limits::UNSTORED_BYTES;
+use crate::base::limits::{QueueFull, UNSTORED_BYTES};
 use crate::mqtt::{PacketId, QoS, ReasonCode};
 use std::sync::Arc;
 
@@ -26,10 +26,15 @@ pub(super) struct Target {
     identifier: u32,
     /// Whether several subscriptions matched.
     overlaps: bool,
+    /// The shared subscription it is chosen from, or [`FilterId::NONE`].
+    share: FilterId,
 }
 
 /// Bytes of a subscription identifier property at most, with what it can add to the lengths before it.
 const SUBSCRIPTION_IDENTIFIER_MAX: usize = 7;
+
+/// Bytes of a topic alias property, with what it can add to the lengths before it.
+const TOPIC_ALIAS_MAX: usize = 5;
 
 /// The message cannot be taken: a reader's queue, the retained table or the store is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +82,7 @@ impl Broker {
     }
 
     /// Finds the readers: one entry per session, however many of its subscriptions match.
-    fn collect_targets(&self, source: &Source<'_>, publisher: Option<SessionKey>, scratch: &mut Scratch) {
+    fn collect_targets(&mut self, source: &Source<'_>, publisher: Option<SessionKey>, scratch: &mut Scratch) {
         scratch.hits.clear();
         scratch.targets.clear();
         scratch.layouts.begin();
@@ -85,6 +90,10 @@ impl Broker {
         let wanted = |s: &&Subscriber| !(s.options.no_local && publisher == Some(s.session));
         for &hit in &scratch.hits {
             scratch.targets.extend(self.subscriptions.subscribers(hit).iter().filter(wanted).map(Target::of));
+            for index in 0..self.subscriptions.shared(hit).len() {
+                let share = self.subscriptions.shared(hit)[index];
+                scratch.targets.extend(self.choose_member(share, source.parts.qos));
+            }
         }
         if scratch.hits.len() > 1 {
             merge(&mut scratch.targets);
@@ -107,12 +116,23 @@ impl Broker {
                     continue;
                 }
                 must_be_stored |= session.connection.is_none();
-                if session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size())) {
+                let is_full = session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size()));
+                if is_full && self.limits.queue_full == QueueFull::Refuse {
                     return false;
                 }
             }
         }
         !must_be_stored || (self.store.fault != Some(StoreFault::Full) && self.store.open.bytes() < UNSTORED_BYTES)
+    }
+
+    /// Delivers a message to one session.
+    pub(super) fn deliver_one(&mut self, now: Moment, source: &Source<'_>, publication: Publication, target: Target) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.layouts.begin();
+        scratch.targets.clear();
+        scratch.targets.push(target);
+        self.deliver(now, source, publication, &mut scratch);
+        self.scratch = scratch;
     }
 
     fn is_full(&self, outgoing: &Outgoing, size: usize) -> bool {
@@ -175,6 +195,9 @@ impl Broker {
             return;
         }
         let window = connection.zip(connected.map(|connected| connected.window));
+        if qos != QoS::AtMostOnce && !self.make_room(fan.now, target.session, source.parts.size()) {
+            return;
+        }
         if qos == QoS::AtMostOnce {
             if let Some(connection) = connection {
                 self.send_live(source, target, connection, qos, None, fan.now, scratch);
@@ -191,6 +214,25 @@ impl Broker {
         {
             self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
         }
+    }
+
+    /// Makes room in a full queue as the configuration wants it. Tells whether the message may enter.
+    #[inline]
+    fn make_room(&mut self, now: Moment, key: SessionKey, size: usize) -> bool {
+        let is_full = |outgoing: &Outgoing| self.is_full(outgoing, size);
+        if self.limits.queue_full == QueueFull::Refuse
+            || !self.sessions.at(key).outgoing.as_deref().is_some_and(is_full)
+        {
+            return true;
+        }
+        self.counters.dropped_queue_full += 1;
+        if self.limits.queue_full == QueueFull::DropNewest {
+            return false;
+        }
+        let outgoing = self.sessions.at_mut(key).outgoing.as_deref_mut();
+        let Some(oldest) = outgoing.and_then(Outgoing::drop_oldest_waiting) else { return false };
+        self.release_and_keep(now, key, oldest);
+        true
     }
 
     /// Enters a message into the ring of a stored session. Tells its packet identifier if it is sent at once.
@@ -211,10 +253,12 @@ impl Broker {
         let sends = has_room && qos == QoS::AtLeastOnce;
         let mut entry = target.entry(source, qos, packet_id, sends);
         entry.message = fan.id;
-        if has_room && qos == QoS::ExactlyOnce {
+        if target.share != FilterId::NONE || (has_room && qos == QoS::ExactlyOnce) {
             // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
             // mean this message to a client that received it.
             entry.body = Some(fan.shared(source));
+        }
+        if has_room && qos == QoS::ExactlyOnce {
             self.store.waiting.push(target.session);
         }
         let retain = entry.retain;
@@ -247,6 +291,9 @@ impl Broker {
             }
             entry.body = Some(fan.shared(source));
         }
+        if target.share != FilterId::NONE {
+            entry.body = Some(fan.shared(source));
+        }
         outgoing.push(entry);
         sends.then_some(packet_id)
     }
@@ -272,12 +319,12 @@ impl Broker {
         let retain = target.retain_as_published && source.parts.retain;
         let delivery = Delivery { qos, retain, dup: false, packet_id };
         let is_v5 = connected.version.is_v5();
-        if is_v5 && (target.identifier != 0 || target.overlaps) {
+        if is_v5 && (target.identifier != 0 || target.overlaps || connected.takes_aliases()) {
             return self.send_alone(source, target, to, delivery, now, &mut scratch.packet);
         }
         let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
         put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     fn send_alone(
@@ -297,10 +344,12 @@ impl Broker {
         } else {
             &one
         };
+        let identifiers = if identifiers == [0] { &[] } else { identifiers };
+        let alias = self.connected_mut(to).and_then(|connected| connected.alias(source.parts.topic));
         packet.clear();
-        put_alone(packet, now, &source.parts, delivery, identifiers);
+        put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
         self.outboxes.append(to).extend_from_slice(packet);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     /// Whether the client takes a packet of this size.
@@ -323,7 +372,8 @@ impl Broker {
         } else {
             0
         };
-        scratch.layouts.encoded(now, source, true, qos).len() + identifiers <= limit
+        let alias = if connected.takes_aliases() { TOPIC_ALIAS_MAX } else { 0 };
+        scratch.layouts.encoded(now, source, true, qos).len() + identifiers + alias <= limit
     }
 
     /// The first packet identifier of a stored session: a different one after every start, so that what was
@@ -347,7 +397,13 @@ impl Target {
             retain_as_published: subscriber.options.retain_as_published,
             identifier: subscriber.identifier,
             overlaps: false,
+            share: FilterId::NONE,
         }
+    }
+
+    /// A member of a shared subscription.
+    pub(super) fn of_share(member: &Subscriber, share: FilterId) -> Target {
+        Target { share, ..Target::of(member) }
     }
 
     fn entry(&self, source: &Source<'_>, qos: QoS, packet_id: PacketId, is_sent: bool) -> Entry {
@@ -359,15 +415,17 @@ impl Target {
             qos,
             retain: self.retain_as_published && source.parts.retain,
             progress: if is_sent { Progress::Sent } else { Progress::Waiting },
+            share: self.share,
         }
     }
 }
 
 /// Makes one target of all that belong to the same session ([MQTT-3.3.4-2]: the highest QoS counts).
 fn merge(targets: &mut Vec<Target>) {
-    targets.sort_unstable_by_key(|target| target.session);
+    targets.sort_unstable_by_key(|target| (target.session, target.share));
     targets.dedup_by(|next, first| {
-        if next.session != first.session {
+        // A shared subscription delivers a copy of its own.
+        if next.session != first.session || next.share != FilterId::NONE || first.share != FilterId::NONE {
             return false;
         }
         first.qos = first.qos.max(next.qos);

@@ -1,12 +1,14 @@
 //! The command line: one file per subcommand.
 //!
-//! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid.
+//! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect, 5 refused by the broker,
+//! 6 timed out.
 
-mod address;
 mod check;
+mod client;
 mod log;
 mod publish;
 mod report;
+mod request;
 mod run;
 mod subscribe;
 
@@ -20,8 +22,20 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// The gateway could not do what it was asked for.
 pub const EXIT_RUNTIME: u8 = 1;
 
+/// The arguments make no sense; clap uses the same.
+pub const EXIT_USAGE: u8 = 2;
+
 /// The configuration has problems.
 pub const EXIT_CONFIGURATION: u8 = 3;
+
+/// There is no way to the broker.
+pub const EXIT_CONNECT: u8 = 4;
+
+/// The broker refused the connection, a subscription or a message.
+pub const EXIT_REFUSED: u8 = 5;
+
+/// What was waited for did not come in time.
+pub const EXIT_TIMEOUT: u8 = 6;
 
 /// Gatehouse: MQTT broker, devices and automation of a home gateway.
 #[derive(Debug, Parser)]
@@ -29,7 +43,8 @@ pub const EXIT_CONFIGURATION: u8 = 3;
     name = "gatehouse",
     version,
     about,
-    after_help = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid"
+    after_help = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect,
+5 refused by the broker, 6 timed out"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -42,10 +57,15 @@ enum Command {
     Run(run::RunArgs),
     /// Check configuration files without starting anything.
     Check(check::CheckArgs),
-    /// Publish a message.
-    Pub(publish::PublishArgs),
-    /// Subscribe, and print what comes.
-    Sub(subscribe::SubscribeArgs),
+    /// Publish messages.
+    #[command(name = "pub")]
+    Publish(Box<publish::PublishArgs>),
+    /// Subscribe and print messages.
+    #[command(name = "sub")]
+    Subscribe(Box<subscribe::SubscribeArgs>),
+    /// Publish a request and print the response.
+    #[command(name = "rr")]
+    Request(Box<request::RequestArgs>),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -54,7 +74,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
-        Command::Pub(args) => publish::run(&args),
-        Command::Sub(args) => subscribe::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        Command::Subscribe(args) => subscribe::run(&args),
+        Command::Request(args) => request::run(&args),
     }
 }

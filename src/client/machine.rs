@@ -99,11 +99,23 @@ impl Machine {
     /// # Errors
     /// [`ClientError::Protocol`] for a filter that is none.
     pub fn subscribe(&mut self, filters: &[(&str, SubscriptionOptions)]) -> Result<Token, ClientError> {
+        self.subscribe_with(filters, Properties::NONE)
+    }
+
+    /// Like [`subscribe`](Self::subscribe), with properties of 5.0.
+    ///
+    /// # Errors
+    /// [`ClientError::Protocol`] for a filter that is none.
+    pub fn subscribe_with(
+        &mut self,
+        filters: &[(&str, SubscriptionOptions)],
+        properties: Properties<'_>,
+    ) -> Result<Token, ClientError> {
         let checked = filters.iter().map(|(filter, options)| Ok((TopicFilter::new(filter)?, *options)));
         let filters = checked.collect::<Result<Vec<_>, DecodeError>>()?;
         let token = self.token();
         let packet_id = self.packet_id(Pending::Suback(token));
-        Subscribe { packet_id, properties: Properties::NONE, filters }.encode(self.version, &mut self.outbox);
+        Subscribe { packet_id, properties, filters }.encode(self.version, &mut self.outbox);
         Ok(token)
     }
 
@@ -219,7 +231,9 @@ impl Machine {
 
     fn connack(&mut self, connack: &Connack<'_>) -> Result<(), ClientError> {
         if connack.reason != ReasonCode::SUCCESS {
-            return Err(ClientError::Refused(connack.reason));
+            let is_v5 = self.version.is_v5();
+            let reason = if is_v5 { connack.reason } else { ReasonCode::of_return_code(connack.reason.0) };
+            return Err(ClientError::Refused(reason));
         }
         for property in connack.properties.iter() {
             match property {
@@ -252,7 +266,8 @@ impl Machine {
         };
         if is_new {
             let message = Message::new(topic.as_str(), publish.payload).qos(publish.qos);
-            let message = Message { retain: publish.retain, ..message.with_properties(publish.properties) };
+            let packet_id = publish.packet_id.map_or(0, PacketId::get);
+            let message = Message { retain: publish.retain, packet_id, ..message.with_properties(publish.properties) };
             self.events.push_back(Event::Message(message));
         }
         Ok(())
@@ -335,8 +350,11 @@ impl Machine {
 
 fn encode_connect(options: &Options, outbox: &mut Vec<u8>) -> Result<(), ClientError> {
     let mut properties = Vec::new();
-    Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
+    if !options.properties.any(|property| matches!(property, Property::ReceiveMaximum(_))) {
+        Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
+    }
     Property::SessionExpiryInterval(options.session_expiry).encode(&mut properties);
+    options.properties.borrow().iter().for_each(|property| property.encode(&mut properties));
     let will = match &options.will {
         None => None,
         Some(will) => Some(WillMessage {
@@ -347,8 +365,6 @@ fn encode_connect(options: &Options, outbox: &mut Vec<u8>) -> Result<(), ClientE
             properties: will.properties(),
         }),
     };
-    let user_name = options.credentials.as_ref().map(|(user_name, _)| user_name.as_str());
-    let password = options.credentials.as_ref().map(|(_, password)| password.as_slice());
     let connect = Connect {
         version: options.version,
         is_bridge: false,
@@ -356,7 +372,7 @@ fn encode_connect(options: &Options, outbox: &mut Vec<u8>) -> Result<(), ClientE
         keep_alive: options.keep_alive,
         client_id: &options.client_id,
         will,
-        credentials: Credentials { user_name, password },
+        credentials: Credentials { user_name: options.user_name.as_deref(), password: options.password.as_deref() },
         properties: if options.version.is_v5() { Properties::from_checked(&properties) } else { Properties::NONE },
     };
     connect.encode(outbox);

@@ -13,6 +13,8 @@ pub struct Message {
     pub qos: QoS,
     /// Whether it is, or was, retained.
     pub retain: bool,
+    /// Packet identifier it came with; 0 for QoS 0 and for messages of one's own.
+    pub packet_id: u16,
     /// Properties as on the wire; none before 5.0.
     pub(super) properties: Vec<u8>,
 }
@@ -25,6 +27,7 @@ impl Message {
             payload: payload.into(),
             qos: QoS::AtMostOnce,
             retain: false,
+            packet_id: 0,
             properties: Vec::new(),
         }
     }
@@ -47,6 +50,13 @@ impl Message {
     #[must_use]
     pub fn property(mut self, property: Property<'_>) -> Self {
         property.encode(&mut self.properties);
+        self
+    }
+
+    /// The same with further properties.
+    #[must_use]
+    pub fn with(mut self, properties: &OwnProperties) -> Self {
+        self.properties.extend_from_slice(&properties.0);
         self
     }
 
@@ -90,6 +100,32 @@ impl Message {
     }
 }
 
+/// Properties of a packet, owned, as on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OwnProperties(Vec<u8>);
+
+impl OwnProperties {
+    /// Adds one more.
+    pub fn push(&mut self, property: Property<'_>) {
+        property.encode(&mut self.0);
+    }
+
+    /// Adds those of another.
+    pub fn extend(&mut self, other: &OwnProperties) {
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// The properties, borrowed.
+    pub fn borrow(&self) -> Properties<'_> {
+        Properties::from_checked(&self.0)
+    }
+
+    /// Whether one that `wanted` takes is there.
+    pub fn any(&self, wanted: impl Fn(Property<'_>) -> bool) -> bool {
+        self.borrow().iter().any(wanted)
+    }
+}
+
 /// How to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -105,8 +141,12 @@ pub struct Options {
     pub keep_alive: u16,
     /// What the server publishes when the connection is lost.
     pub will: Option<Message>,
-    /// User name and password.
-    pub credentials: Option<(String, Vec<u8>)>,
+    /// User name.
+    pub user_name: Option<String>,
+    /// Password; before 5.0 it goes with a user name only.
+    pub password: Option<Vec<u8>>,
+    /// Further properties of CONNECT, in 5.0.
+    pub properties: OwnProperties,
 }
 
 impl Options {
@@ -119,7 +159,9 @@ impl Options {
             session_expiry: 0,
             keep_alive: 60,
             will: None,
-            credentials: None,
+            user_name: None,
+            password: None,
+            properties: OwnProperties::default(),
         }
     }
 }

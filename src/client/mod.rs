@@ -11,8 +11,8 @@ mod stream;
 mod tests;
 
 pub use machine::{Machine, Token};
-pub use message::{Message, Options};
-pub use stream::Client;
+pub use message::{Message, Options, OwnProperties};
+pub use stream::{CONNECT_TIMEOUT, Client};
 
 use crate::mqtt::{DecodeError, ReasonCode};
 

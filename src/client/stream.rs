@@ -2,6 +2,7 @@
 
 use super::{ClientError, Event, Machine, Message, Options, Token};
 use crate::base::Moment;
+use crate::mqtt::Properties;
 use crate::mqtt::packet::SubscriptionOptions;
 use std::future::poll_fn;
 use std::io;
@@ -62,6 +63,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.machine.subscribe(filters)
     }
 
+    /// Queues a SUBSCRIBE with properties of 5.0, answered by [`Event::Subscribed`].
+    ///
+    /// # Errors
+    /// See [`Machine::subscribe_with`].
+    pub fn subscribe_with(
+        &mut self,
+        filters: &[(&str, SubscriptionOptions)],
+        properties: Properties<'_>,
+    ) -> Result<Token, ClientError> {
+        self.machine.subscribe_with(filters, properties)
+    }
+
+    /// Whether a message of QoS 1 or 2 could be sent now, instead of waiting for an acknowledgement.
+    pub fn has_room(&self) -> bool {
+        self.machine.has_room()
+    }
+
     /// Queues an UNSUBSCRIBE, answered by [`Event::Unsubscribed`].
     ///
     /// # Errors
@@ -92,6 +110,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.turn().await?;
         }
         Ok(())
+    }
+
+    /// What happened already, without waiting.
+    pub fn poll_output(&mut self) -> Option<Event> {
+        self.machine.poll_output()
     }
 
     /// Sends what is queued and waits until the server has answered every message of QoS 1 and 2.

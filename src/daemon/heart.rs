@@ -5,7 +5,7 @@
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
 use crate::base::Moment;
-use crate::base::limits::{ACCEPTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_TURN};
+use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
 use crate::net::{Accepted, Listener, ReadStep, Ready, Socket, WriteStep};
 use crate::store::{Reply, Request, Store};
@@ -223,6 +223,7 @@ impl Heart {
     fn flush(&mut self, now: Moment, id: u32) {
         let connection = ConnectionId(id);
         let Some(socket) = &mut self.sockets[id as usize] else { return };
+        let was_full = self.parts.broker.outbox(connection).len() >= OUTBOX_BYTES;
         loop {
             let bytes = self.parts.broker.outbox(connection);
             let step = if bytes.is_empty() { socket.finish() } else { socket.write(bytes) };
@@ -233,7 +234,7 @@ impl Heart {
                 WriteStep::Closed => return self.close(now, id),
             }
         }
-        if socket.unblock() {
+        if socket.unblock() || was_full {
             self.parts.broker.handle(now, Input::Flushed(connection));
         }
     }
@@ -253,6 +254,7 @@ impl Heart {
             self.stop_by = Some(now + STOP_TIMEOUT);
             self.parts.broker.handle(now, Input::Stop);
             context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if let Some(stop_by) = self.stop_by {
             let is_settled = self.parts.broker.is_settled();

@@ -86,4 +86,16 @@ impl ReasonCode {
             _ => None,
         }
     }
+
+    /// What a CONNACK return code of 3.1 and 3.1.1 other than 0 means.
+    pub const fn of_return_code(code: u8) -> ReasonCode {
+        match code {
+            1 => ReasonCode::UNSUPPORTED_VERSION,
+            2 => ReasonCode::CLIENT_ID_NOT_VALID,
+            3 => ReasonCode::SERVER_UNAVAILABLE,
+            4 => ReasonCode::BAD_CREDENTIALS,
+            5 => ReasonCode::NOT_AUTHORIZED,
+            _ => ReasonCode::UNSPECIFIED,
+        }
+    }
 }

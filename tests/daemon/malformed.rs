@@ -264,7 +264,7 @@ fn packets(version: Version) -> Vec<(&'static str, Vec<u8>)> {
 /// Changes, cuts or lengthens a packet.
 fn damage(packet: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.within(0..3) {
-        let at = usize::try_from(random.within(0..packet.len().max(1) as u64)).unwrap();
+        let at = usize::try_from(random.within(0..packet.len().max(1) as u64)).expect("an index");
         let byte = random.number().to_le_bytes()[0];
         match random.within(0..4) {
             0 => packet.truncate(at),

@@ -155,6 +155,34 @@ async fn a_contact_is_opened_from_outside() {
 }
 
 #[tokio::test]
+async fn a_contact_that_never_rests_takes_nothing_else_with_it() {
+    let text = r#"
+        schema = 1
+        [gpio]
+        backend = "simulated"
+        [device.shed.out.light]
+        line = "GPIO1"
+        [device.shed.in.loose]
+        line = "GPIO2"
+        debounce = "0s"
+    "#;
+    let mut observer = Observer::start(&hub::start(), settings(text)).await;
+    observer.see("shed/$availability", "online").await;
+    observer.say("shed/light/set", "true").await;
+    observer.see("shed/light", "true").await;
+    for _ in 0..10 {
+        let flips = (0..50).flat_map(|_| ["1", "0"]).map(|level| ("$gw/simulate/GPIO2/set", level));
+        observer.say_all(flips).await;
+    }
+    observer.say("$gw/simulate/GPIO2/set", "1").await;
+    observer.say("shed/light/get", "").await;
+    observer.see("shed/light", "true").await;
+    let starts = observer.transcript.iter().filter(|line| *line == "shed/light false").count();
+    assert_eq!(starts, 1, "the driver started again");
+    while observer.retained("shed/loose").await.as_deref() != Some("true") {}
+}
+
+#[tokio::test]
 async fn a_button_is_pressed_from_outside() {
     let mut observer = house().await;
     observer.say("$gw/simulate/GPIO6/set", "press 40ms").await;

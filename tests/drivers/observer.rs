@@ -82,6 +82,15 @@ impl Observer {
         self.send(Message::new(format!("{}/{topic}", self.base), payload)).await;
     }
 
+    /// Publishes many things below the base in one go.
+    pub async fn say_all<'t>(&mut self, all: impl Iterator<Item = (&'t str, &'t str)>) {
+        for (topic, payload) in all {
+            let message = Message::new(format!("{}/{topic}", self.base), payload).qos(QoS::AtLeastOnce);
+            self.client.publish(message).expect("room");
+        }
+        self.client.settle().await.expect("an answer");
+    }
+
     /// Publishes a message as it is.
     pub async fn send(&mut self, message: Message) {
         self.client.publish(message.qos(QoS::ExactlyOnce)).expect("room");

@@ -36,11 +36,11 @@ impl Board {
         let port = free_port();
         let serial = card.directory().join("serial");
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
+            .arg(card.board())
             .arg(card.path())
             .arg(port.to_string())
-            .args(["-no-reboot", "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"])
-            .args(["-chardev", &format!("socket,id=serial,path={},server=on,wait=off", serial.display())])
-            .args(["-device", "pci-serial,chardev=serial"])
+            .arg("stdio,signal=off")
+            .arg(format!("socket,path={},server=on,wait=off", serial.display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -93,7 +93,7 @@ impl Board {
     }
 
     /// Waits until the broker answers from outside too: the network may take longer than the broker.
-    fn wait_for_connack(&self) {
+    pub fn wait_for_connack(&self) {
         let deadline = Instant::now() + PATIENCE;
         while connack(self.port).is_none() {
             assert!(Instant::now() < deadline, "the broker does not answer from outside:\n{}", self.console.text());
@@ -103,6 +103,11 @@ impl Board {
     /// Whether the console has shown `text`.
     pub fn has_shown(&self, text: &str) -> bool {
         self.console.text().contains(text)
+    }
+
+    /// Waits until the board has switched itself off.
+    pub fn wait_for_end(mut self) {
+        self.qemu.wait().expect("QEMU ends");
     }
 
     /// Pulls the plug: SIGKILL, nothing is said to the board before.

@@ -44,7 +44,12 @@ impl Client {
     /// Feeds lines from a thread of its own until the client is gone.
     pub fn feed(&mut self, mut line: impl FnMut(usize) -> String + Send + 'static) {
         let mut input = self.process.stdin.take().expect("the input was piped");
-        thread::spawn(move || (0..).take_while(|&number| writeln!(input, "{}", line(number)).is_ok()).count());
+        thread::spawn(move || {
+            let mut number = 0;
+            while writeln!(input, "{}", line(number)).is_ok() {
+                number += 1;
+            }
+        });
     }
 
     /// The next line, or `None` if there is none within `wait`.

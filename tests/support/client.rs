@@ -98,7 +98,6 @@ impl Client {
     }
 
     /// The next packet; fails when there is none.
-    #[expect(clippy::should_implement_trait, reason = "it fails instead of ending")]
     pub fn next(&mut self) -> Received {
         self.receive(PATIENCE).unwrap_or_else(|end| panic!("no packet: {end:?}"))
     }

@@ -62,7 +62,6 @@ pub(super) async fn run(
     loop {
         let deadline = running.next_deadline();
         tokio::select! {
-            biased;
             () = stopped(&mut stop) => return running.end().await,
             edge = running.lines.edge() => running.edge(edge?)?,
             asked = running.door.next() => running.asked(asked?)?,
@@ -208,17 +207,20 @@ impl<'d> Device<'d> {
     fn write(&mut self, output: usize, on: bool) -> Result<(), DriverError> {
         let id = &self.gpio.outputs[output].id;
         let written = self.lines.write(output, on).and_then(|()| self.lines.read(output));
-        let input = match written {
+        let now = self.house.clock.now();
+        match written {
             Ok(on) => {
                 self.door.well(id)?;
-                OutputInput::Observed { output, on }
+                self.outputs.handle(now, OutputInput::Observed { output, on });
             }
             Err(error) => {
                 self.door.trouble(id, "write", &error.to_string())?;
-                OutputInput::WriteFailed { output, reason: error.to_string() }
+                self.outputs.handle(now, OutputInput::WriteFailed { output, reason: error.to_string() });
+                if let Ok(on) = self.lines.read(output) {
+                    self.outputs.handle(now, OutputInput::Observed { output, on });
+                }
             }
-        };
-        self.outputs.handle(self.house.clock.now(), input);
+        }
         Ok(())
     }
 }

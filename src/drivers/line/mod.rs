@@ -82,7 +82,6 @@ pub(super) async fn run(
     loop {
         let deadline = [reopen, running.next_deadline()].into_iter().flatten().min();
         let result = tokio::select! {
-            biased;
             () = stopped(&mut stop) => return running.end().await,
             bytes = read(&mut running.port) => match bytes {
                 Ok(bytes) => {

@@ -1,0 +1,56 @@
+//! The way to the broker.
+
+use super::options::Place;
+use super::{Client, ConnectArgs, Failure};
+use crate::client::{CONNECT_TIMEOUT, ClientError};
+use std::io;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A stream of bytes to the broker.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// Connects; ends when the broker has taken the connection.
+pub async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
+    let options = args.options()?;
+    let place = args.place();
+    if args.debug {
+        eprintln!("connecting to {place} as '{}'", options.client_id);
+    }
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(&place)).await;
+    let failed = |source| Failure::Connect { place: place.to_string(), source };
+    let stream = opened.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    let connected = crate::client::Client::connect(stream, &options).await;
+    let (client, session_present) = connected.map_err(|error| match error {
+        ClientError::Closed => failed(io::ErrorKind::ConnectionAborted.into()),
+        ClientError::Io(source) => failed(source),
+        error => Failure::Client(error),
+    })?;
+    if args.debug {
+        eprintln!("connected, {} session", if session_present { "kept" } else { "new" });
+    }
+    Ok(client)
+}
+
+async fn open(place: &Place) -> io::Result<Box<dyn Stream>> {
+    Ok(match place {
+        Place::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
+        Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+    })
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Tcp(host, port) if host.contains(':') => write!(formatter, "[{host}]:{port}"),
+            Place::Tcp(host, port) => write!(formatter, "{host}:{port}"),
+            Place::Unix(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
