@@ -103,9 +103,8 @@ fn the_manual_has_every_key() {
     let stray = "stray-key = 1";
     let sections = [
         format!("{stray}\n[gateway]\nid = \"gw1\"\n{stray}\ntopics = {{ {stray} }}"),
-        format!(
-            "[broker]\n{stray}\nlimits = {{ {stray} }}\n[[broker.listener]]\n{stray}\ntls = {{ {stray} }}\n[gpio]\n{stray}\n[bus.uno]\n{stray}"
-        ),
+        format!("[[broker.listener]]\n{stray}\ntls = {{ {stray} }}"),
+        format!("[broker]\n{stray}\nlimits = {{ {stray} }}\n[gpio]\n{stray}\n[bus.uno]\n{stray}"),
         format!("[device.a]\n{stray}\ninterlock = {{ {stray} }}\nout.o = {{ {stray} }}\nin.i = {{ {stray} }}"),
         format!("[device.b.button.b]\n{stray}"),
         format!("[device.c]\ndriver = \"w1\"\n{stray}\nreject = {{ {stray} }}"),

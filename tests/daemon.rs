@@ -10,6 +10,7 @@ mod daemon {
     mod demo;
     mod disk;
     mod kill9;
+    mod limits;
     mod malformed;
     mod peers;
     mod process;

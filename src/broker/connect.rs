@@ -199,8 +199,8 @@ impl Broker {
         }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
-        self.listeners.connected(connection.origin);
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
+        self.listeners.connected(connection.origin);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));

@@ -3,7 +3,7 @@
 use super::gate::{Gate, carries_everything, client_over, start_in_vain};
 use crate::support::daemon::data_dir;
 use crate::support::stream::Stream;
-use crate::support::wire::{BOTH, Version};
+use crate::support::wire::{VERSIONS, Version};
 use nix::sys::signal::Signal;
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ fn a_unix_socket_carries_everything() {
     let folder = data_dir();
     let path = folder.path().join("mqtt.sock");
     let gate = start(folder.path(), &path);
-    for version in BOTH {
+    for version in VERSIONS {
         let stream = UnixStream::connect(&path).expect("the broker listens");
         let mut client = client_over(stream, version, "unix");
         carries_everything(&mut client, &mut gate.plain(Version::V5, "tcp"));

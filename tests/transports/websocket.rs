@@ -4,7 +4,7 @@ use super::certificates::{Authority, TLS_VERSIONS};
 use super::gate::{Gate, carries_everything, client_over};
 use super::websocket_client::{WebSocketStream, connect, head, request, tcp, upgrade, usual};
 use crate::support::daemon::data_dir;
-use crate::support::wire::{BOTH, Connect, Message as Publication, PINGREQ, Version, packet};
+use crate::support::wire::{Connect, Message as Publication, PINGREQ, VERSIONS, Version, packet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -42,7 +42,7 @@ fn is_alive(stream: &mut WebSocketStream<TcpStream>) {
 fn websocket_carries_everything() {
     let folder = data_dir();
     let gate = start(folder.path());
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = client_over(connect(gate.socket_address(0)), version, "websocket");
         carries_everything(&mut client, &mut gate.plain(Version::V5, "plain"));
         client.disconnect();
