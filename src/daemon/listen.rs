@@ -104,7 +104,7 @@ fn open_one(
     }
     let packet_size = limits.packet_size as usize;
     let websocket = (protocol == Protocol::WebSocket).then_some(Upgrade { origins, packet_size });
-    let (finished, arrivals) = Arrivals::channel();
+    let (finished, arrivals) = Arrivals::pair();
     side.spawn(handshake::run(source, Arc::new(Steps { proxy_protocol, tls, websocket }), finished));
     Ok(Listener::Handshaken(arrivals))
 }

@@ -79,7 +79,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// What [`run`] sends to, and where it comes out.
-    pub fn channel() -> (mpsc::Sender<Arrived>, Arrivals) {
+    pub fn pair() -> (mpsc::Sender<Arrived>, Arrivals) {
         let (sender, finished) = mpsc::channel(HANDSHAKEN_WAITING);
         (sender, Arrivals { finished, attached: None })
     }

@@ -7,7 +7,7 @@ use crate::support::daemon::data_dir;
 use crate::support::wire::{Connect, Version};
 use crate::support::{PATIENCE, eventually};
 use nix::sys::signal::{Signal, kill};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, HandshakeKind};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
@@ -110,6 +110,25 @@ fn a_certificate_without_a_name_is_nobodys_identity() {
     assert!(asks("kitchen"));
     assert!(!asks(""));
     assert!(!asks("two\nlines"));
+}
+
+#[test]
+fn a_client_that_resumes_is_still_who_it_was() {
+    let folder = data_dir();
+    let clients = Authority::new("client authority");
+    let file = clients.file(folder.path(), "clients.pem");
+    let more = format!(", client_ca = \"{}\", identity_as_user_name = true", file.display());
+    let (gate, authority) = start(folder.path(), &more);
+    for version in TLS_VERSIONS {
+        let config = authority.trusted(&[version], Some(&clients.client("kitchen")));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let stream = connect(gate.socket_address(0), &config).expect("a handshake");
+            kinds.push(stream.conn.handshake_kind());
+            client_over(stream, Version::V5, "kitchen").assert_quiet();
+        }
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)], "{version:?}");
+    }
 }
 
 /// The certificate that the gateway shows now.
