@@ -65,6 +65,8 @@ struct Heart {
     backlog: VecDeque<Request>,
     sleep: Pin<Box<Sleep>>,
     armed: Option<Moment>,
+    /// The listener that was asked last.
+    next_listener: usize,
     accept_again: Option<Moment>,
     stop_by: Option<Moment>,
 }
@@ -82,6 +84,7 @@ impl Heart {
             backlog: VecDeque::new(),
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
+            next_listener: 0,
             accept_again: None,
             stop_by: None,
         }
@@ -139,7 +142,10 @@ impl Heart {
         }
         self.accept_again = None;
         let mut accepted = 0;
-        for index in 0..self.parts.listeners.len() {
+        for _ in 0..self.parts.listeners.len() {
+            // A turn that is cut short goes on with the next listener, so that a rush on one does not keep others out.
+            self.next_listener = (self.next_listener + 1) % self.parts.listeners.len();
+            let index = self.next_listener;
             let origin = self.parts.listeners[index].1;
             while let Poll::Ready(result) = self.parts.listeners[index].0.poll_accept(context) {
                 match result {
@@ -204,7 +210,7 @@ impl Heart {
                 Output::Flush(connection) => self.flush(now, connection.0),
                 Output::Close(connection) => {
                     self.flush(now, connection.0);
-                    self.close(now, connection.0);
+                    self.leave(now, connection.0);
                 }
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {
@@ -239,13 +245,26 @@ impl Heart {
         }
     }
 
-    fn close(&mut self, now: Moment, id: u32) {
-        if let Some(socket) = self.sockets[id as usize].take() {
-            socket.close();
-            self.open -= 1;
-            self.freed.push(id);
-            self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+    /// Closes a connection of which the broker wants no more.
+    fn leave(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.leave();
         }
+    }
+
+    /// Closes a connection that the client closed, or that is lost.
+    fn close(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.close();
+        }
+    }
+
+    fn take(&mut self, now: Moment, id: u32) -> Option<Socket> {
+        let socket = self.sockets[id as usize].take()?;
+        self.open -= 1;
+        self.freed.push(id);
+        self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+        Some(socket)
     }
 
     /// Sleeps until the broker wants to be ticked, or ends when all is safe after a stop.

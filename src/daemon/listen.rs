@@ -2,10 +2,10 @@
 //! before it on the side.
 
 use super::DaemonError;
-use crate::base::limits::{HANDSHAKEN_WAITING, Limits};
+use crate::base::limits::Limits;
 use crate::broker::{ListenerId, ListenerRules, Origin};
 use crate::config::{ListenAddress, ListenerSettings, Protocol};
-use crate::net::handshake::{self, Source, Steps};
+use crate::net::handshake::{self, Arrivals, Source, Steps};
 use crate::net::tls::Tls;
 use crate::net::unix::{self, SocketFile};
 use crate::net::{Listener, Upgrade};
@@ -14,7 +14,6 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 /// A listener that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +104,7 @@ fn open_one(
     }
     let packet_size = limits.packet_size as usize;
     let websocket = (protocol == Protocol::WebSocket).then_some(Upgrade { origins, packet_size });
-    let (finished, arrivals) = mpsc::channel(HANDSHAKEN_WAITING);
+    let (finished, arrivals) = Arrivals::pair();
     side.spawn(handshake::run(source, Arc::new(Steps { proxy_protocol, tls, websocket }), finished));
     Ok(Listener::Handshaken(arrivals))
 }

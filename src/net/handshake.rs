@@ -11,10 +11,11 @@ use super::secure::Secure;
 use super::tls::Tls;
 use super::websocket::{Upgrade, WebSocket};
 use super::{Io, proxy};
-use crate::base::limits::{CONNECT_TIMEOUT_SECS, HANDSHAKES_AT_ONCE};
+use crate::base::limits::{CONNECT_TIMEOUT_SECS, HANDSHAKEN_WAITING, HANDSHAKES_AT_ONCE};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
@@ -59,21 +60,55 @@ enum Finished {
     WebSocket(Box<WebSocket>),
 }
 
-impl Arrived {
-    /// Gives the connection to the runtime this is called in.
-    pub(super) fn accept(self) -> io::Result<Accepted> {
-        let Arrived { stream, since, identity } = self;
-        let io = match stream {
-            Finished::Bytes(mut stream) => {
-                stream.plain_mut().attach()?;
-                Io::from(stream)
-            }
-            Finished::WebSocket(mut stream) => {
-                stream.plain_mut().attach()?;
-                Io::WebSocket(stream)
-            }
+impl Finished {
+    fn plain_mut(&mut self) -> &mut Plain {
+        match self {
+            Finished::Bytes(stream) => stream.plain_mut(),
+            Finished::WebSocket(stream) => stream.plain_mut(),
+        }
+    }
+}
+
+/// Where connections come out whose handshakes are done.
+#[derive(Debug)]
+pub struct Arrivals {
+    finished: mpsc::Receiver<Arrived>,
+    /// Belongs to the runtime of whoever takes it, which does not know yet that it can be written to.
+    attached: Option<Arrived>,
+}
+
+impl Arrivals {
+    /// What [`run`] sends to, and where it comes out.
+    pub fn pair() -> (mpsc::Sender<Arrived>, Arrivals) {
+        let (sender, finished) = mpsc::channel(HANDSHAKEN_WAITING);
+        (sender, Arrivals { finished, attached: None })
+    }
+
+    /// Gives the next connection to the runtime this is called in.
+    ///
+    /// Its first packet may have come with the handshake, and the answer may be followed by the end. That cannot wait
+    /// until the runtime has looked at the socket, so the runtime looks first.
+    pub(super) fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let mut arrived = match self.attached.take() {
+            Some(arrived) => arrived,
+            None => match self.finished.poll_recv(context) {
+                Poll::Ready(Some(mut arrived)) => {
+                    arrived.stream.plain_mut().attach()?;
+                    arrived
+                }
+                // Nobody is left who could open a connection.
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            },
         };
-        Ok(Accepted { io, since: Some(since), identity })
+        if arrived.stream.plain_mut().poll_write_ready(context)?.is_pending() {
+            self.attached = Some(arrived);
+            return Poll::Pending;
+        }
+        let io = match arrived.stream {
+            Finished::Bytes(stream) => Io::from(stream),
+            Finished::WebSocket(stream) => Io::WebSocket(stream),
+        };
+        Poll::Ready(Ok(Accepted { io, since: Some(arrived.since), identity: arrived.identity }))
     }
 }
 
@@ -153,9 +188,6 @@ async fn shake_hands(mut stream: Plain, since: Instant, steps: &Steps) -> io::Re
         Some(upgrade) => Finished::WebSocket(Box::new(upgrade.accept(stream).await?)),
         None => Finished::Bytes(stream),
     };
-    match &mut stream {
-        Finished::Bytes(stream) => stream.plain_mut().detach()?,
-        Finished::WebSocket(stream) => stream.plain_mut().detach()?,
-    }
+    stream.plain_mut().detach()?;
     Ok(Arrived { stream, since, identity })
 }
