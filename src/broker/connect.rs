@@ -7,7 +7,7 @@ use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::session::{NEVER, Session};
 use super::timers::Timer;
 use super::will::Will;
-use super::{Broker, Few};
+use super::Broker;
 use crate::base::Moment;
 use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect};
@@ -147,19 +147,7 @@ impl Broker {
         if is_stored {
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
         }
-        self.sessions.insert(Session {
-            client_id: client_id.into(),
-            number,
-            is_stored,
-            expiry,
-            connection: None,
-            subscriptions: Few::None,
-            has_identifiers: false,
-            is_dirty: false,
-            is_loading: false,
-            outgoing: None,
-            rare: None,
-        })
+        self.sessions.insert(Session::new(client_id.into(), number, expiry))
     }
 
     /// Takes over a changed expiry. A stored session stays stored even if it now ends with its connection.

@@ -9,7 +9,7 @@ use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
 use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
-use super::{Broker, Counters, Few, StoreSide};
+use super::{Broker, Counters, StoreSide};
 use crate::base::Moment;
 use crate::base::limits::Limits;
 use std::collections::BTreeMap;
@@ -59,7 +59,9 @@ impl Broker {
     fn remember(&mut self, now: Moment, memory: Memory) -> Restored {
         let mut keys = BTreeMap::new();
         for (number, client_id, expiry) in memory.sessions {
-            let key = self.sessions.insert(stored_session(number, client_id, expiry));
+            // Stored also where it was to end with a connection that the restart cut off.
+            let session = Session { is_stored: true, ..Session::new(client_id, number, expiry) };
+            let key = self.sessions.insert(session);
             keys.insert(number, key);
         }
         for (number, filter, options, identifier) in memory.subscriptions {
@@ -181,20 +183,4 @@ fn latest_states<'a>(
         }
     }
     latest
-}
-
-fn stored_session(number: SessionNumber, client_id: Box<str>, expiry: u32) -> Session {
-    Session {
-        client_id,
-        number,
-        is_stored: true,
-        expiry,
-        connection: None,
-        subscriptions: Few::None,
-        has_identifiers: false,
-        is_dirty: false,
-        is_loading: false,
-        outgoing: None,
-        rare: None,
-    }
 }
