@@ -210,7 +210,7 @@ impl Heart {
                 Output::Flush(connection) => self.flush(now, connection.0),
                 Output::Close(connection) => {
                     self.flush(now, connection.0);
-                    self.close(now, connection.0);
+                    self.leave(now, connection.0);
                 }
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {
@@ -245,13 +245,26 @@ impl Heart {
         }
     }
 
-    fn close(&mut self, now: Moment, id: u32) {
-        if let Some(socket) = self.sockets[id as usize].take() {
-            socket.close();
-            self.open -= 1;
-            self.freed.push(id);
-            self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+    /// Closes a connection of which the broker wants no more.
+    fn leave(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.leave();
         }
+    }
+
+    /// Closes a connection that the client closed, or that is lost.
+    fn close(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.close();
+        }
+    }
+
+    fn take(&mut self, now: Moment, id: u32) -> Option<Socket> {
+        let socket = self.sockets[id as usize].take()?;
+        self.open -= 1;
+        self.freed.push(id);
+        self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+        Some(socket)
     }
 
     /// Sleeps until the broker wants to be ticked, or ends when all is safe after a stop.
