@@ -3,7 +3,8 @@
 //!
 //! `UPDATE_EXPECTED=1 cargo test --test config` writes the texts anew; read the difference before keeping it.
 
-use gatehouse::config::{DriverSettings, GpioBackend, PortSource, Source, check};
+use gatehouse::access::Action;
+use gatehouse::config::{DriverSettings, GpioBackend, PortSource, Source, check, check_users};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -133,4 +134,61 @@ fn every_beginning_of_a_file_is_checked_to_the_end() {
 #[test]
 fn no_file_means_every_default() {
     assert_eq!(check(&[]), Ok(gatehouse::config::Settings::default()));
+}
+
+#[test]
+fn a_bad_users_file_causes_exactly_the_problems_beside_it() {
+    let directory = directory("tests/config/users");
+    let problems = check_users(&source(&directory.join("bad.toml")), false).expect_err("a bad file");
+    let found: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    assert!(!found.contains("secret"), "a password in the clear is repeated");
+    let expected = directory.join("bad.problems");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&expected, &found).expect("a writable file");
+    }
+    assert_eq!(found, fs::read_to_string(&expected).unwrap_or_default());
+}
+
+#[test]
+fn a_users_file_says_who_may_do_what() {
+    let file = source(&directory("tests/config/users/good.toml"));
+    let access = check_users(&file, true).expect("a good file");
+    assert_eq!(access.users().collect::<Vec<_>>(), ["anna", "sensor"]);
+    for (user, action, topic, expected) in [
+        (Some("anna"), Action::Write, "home/lamp", true),
+        (Some("anna"), Action::Read, "home/secret/x", false),
+        (Some("sensor"), Action::Write, "home/lamp/state", true),
+        (Some("sensor"), Action::Read, "home/lamp/state", false),
+        (Some("sensor"), Action::Read, "own/sensor/id/x", true),
+        (Some("sensor"), Action::Read, "own/anna/id/x", false),
+        (None, Action::Read, "public/news", true),
+        (None, Action::Read, "home/lamp", false),
+        (Some("anna"), Action::Read, "public/news", false),
+        (None, Action::Read, "$SYS/broker/version", true),
+    ] {
+        assert_eq!(access.allows(user, "id", action, topic), expected, "{user:?} {action:?} {topic}");
+    }
+}
+
+/// A file that was cut off is refused, or allows nothing that the whole one does not.
+#[test]
+fn no_beginning_of_a_users_file_allows_more_than_the_whole() {
+    let whole = source(&directory("tests/config/users/good.toml"));
+    let access = check_users(&whole, false).expect("a good file");
+    let topics = ["home/lamp", "home/secret/x", "home/lamp/state", "own/anna/id/x", "public/x", "$SYS/broker/version"];
+    let (mut refused, mut taken) = (0, 0);
+    for (end, _) in whole.text.char_indices() {
+        let Ok(part) = check_users(&Source::new("part.toml", &whole.text[..end]), false) else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        for user in [None, Some("anna"), Some("sensor")] {
+            for (action, topic) in topics.iter().flat_map(|topic| [(Action::Read, topic), (Action::Write, topic)]) {
+                let is_wider = part.allows(user, "id", action, topic) && !access.allows(user, "id", action, topic);
+                assert!(!is_wider, "the first {end} bytes let {user:?} {action:?} {topic}");
+            }
+        }
+    }
+    assert!(refused > 100 && taken > 10, "{refused} refused, {taken} taken");
 }

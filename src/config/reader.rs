@@ -182,6 +182,26 @@ impl<'d> Table<'d> {
         tables
     }
 
+    /// The tables of an array: `[[user]]`.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'d>> {
+        let Some((place, value)) = self.find(key) else { return Vec::new() };
+        let DeValue::Array(elements) = value.get_ref() else {
+            self.report.add(&place, Mistake::new(format!("expected tables, each under `[[{key}]]`"), ""));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for element in elements {
+            let place = self.at(element.span(), key);
+            match element.get_ref() {
+                DeValue::Table(entries) => {
+                    tables.push(Table { report: self.report, entries, place, asked: BTreeSet::new() });
+                }
+                other => self.report.add(&place, wrong_type("a table", other)),
+            }
+        }
+        tables
+    }
+
     /// Reports a missing key.
     pub(super) fn require<T>(&self, key: &'static str, found: Option<T>, example: &str) -> Option<T> {
         if found.is_none() && !self.has(key) {
