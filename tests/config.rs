@@ -5,6 +5,7 @@
 
 use gatehouse::access::Action;
 use gatehouse::config::{DriverSettings, GpioBackend, PortSource, Source, check, check_users};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,7 +30,7 @@ fn source(path: &Path) -> Source {
 fn problems(files: &[Source]) -> String {
     match check(files) {
         Ok(_) => "no problem\n".to_owned(),
-        Err(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+        Err(problems) => problems.iter().fold(String::new(), |text, problem| text + &problem.to_string() + "\n"),
     }
 }
 
@@ -80,6 +81,42 @@ fn every_shipped_example_is_without_problems() {
         }
     }
     assert!(examples > 0);
+}
+
+#[test]
+fn every_file_in_the_manual_is_without_problems() {
+    let manual = fs::read_to_string(directory("docs/configuration.md")).expect("the manual");
+    let blocks: Vec<&str> = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert_eq!(problems(&[Source::new("configuration.md", block)]), "no problem\n");
+    }
+}
+
+/// The keys that a mistyped key is compared with are the keys there are; the manual has each of them.
+#[test]
+fn the_manual_has_every_key() {
+    let manual = fs::read_to_string(directory("docs/configuration.md")).expect("the manual");
+    let stray = "stray-key = 1";
+    let sections = [
+        format!("{stray}\n[gateway]\nid = \"gw1\"\n{stray}\ntopics = {{ {stray} }}"),
+        format!("[broker]\n{stray}\nlimits = {{ {stray} }}\n[gpio]\n{stray}\n[bus.uno]\n{stray}"),
+        format!("[device.a]\n{stray}\ninterlock = {{ {stray} }}\nout.o = {{ {stray} }}\nin.i = {{ {stray} }}"),
+        format!("[device.b.button.b]\n{stray}"),
+        format!("[device.c]\ndriver = \"w1\"\n{stray}\nreject = {{ {stray} }}"),
+        format!(
+            "[device.d]\ndriver = \"line\"\n{stray}\nread = {{ {stray} }}\nprop.p = {{ {stray} }}\nout.o = {{ {stray} }}"
+        ),
+    ];
+    let file = Source::new("stray.toml", format!("schema = 1\n{}", sections.join("\n")));
+    let found = check(&[file]).expect_err("stray keys");
+    let hints: Vec<&str> = found.iter().filter_map(|problem| problem.hint.strip_prefix("known here: ")).collect();
+    assert_eq!(hints.len(), 18, "{hints:?}");
+    let code = manual.split('`').skip(1).step_by(2);
+    let words: BTreeSet<&str> = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+    for key in hints.iter().flat_map(|hint| hint.split(", ")).map(|key| key.trim_matches('`')) {
+        assert!(words.contains(key), "`{key}` is not in the manual");
+    }
 }
 
 #[test]

@@ -7,8 +7,12 @@ mod support;
 mod daemon {
     mod commands;
     mod delivery;
+    mod demo;
+    mod disk;
     mod kill9;
     mod malformed;
+    mod peers;
+    mod process;
     mod properties;
     mod retained;
     mod sessions;

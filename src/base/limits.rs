@@ -84,6 +84,12 @@ pub const UNSTORED_BYTES: usize = 16 << 20;
 /// Messages read from the store for one session at once.
 pub const LOAD_WINDOW: usize = 64;
 
+/// Retained messages sent for one subscription in one turn.
+pub const REPLAY_MESSAGES: usize = 256;
+
+/// Retained messages looked at for one subscription in one turn.
+pub const REPLAY_SCANNED: usize = 2_048;
+
 /// Messages of one block of identifiers: the unit in which the store deletes.
 pub const BLOCK_MESSAGES: u64 = 256;
 

@@ -130,12 +130,17 @@ impl Broker {
 
     /// Speaks an answer that nothing keeps back.
     pub(super) fn speak(&mut self, held: Held) {
-        let Some(Some(connection)) = self.connections.get(held.connection.index()) else { return };
+        let Some(Some(connection)) = self.connections.get_mut(held.connection.index()) else { return };
         if connection.generation != held.generation {
             return;
         }
-        let Some(connected) = connection.connected() else { return };
+        let Some(connected) = connection.connected_mut() else { return };
         let version = connected.version;
+        if let Answer::Ack(ack) = &held.answer
+            && ends_publish(ack)
+        {
+            connected.open_publishes = connected.open_publishes.saturating_sub(1);
+        }
         match held.answer {
             Answer::Ack(ack) => ack.encode(version, self.outboxes.append(held.connection)),
             Answer::Suback(suback) => suback.encode(version, self.outboxes.append(held.connection)),
@@ -157,5 +162,14 @@ impl Broker {
             session.is_dirty = true;
             self.store.dirty_sessions.push(key);
         }
+    }
+}
+
+/// Whether a client's PUBLISH needs nothing more after this answer.
+fn ends_publish(ack: &Ack) -> bool {
+    match ack.kind {
+        AckKind::Puback | AckKind::Pubcomp => true,
+        AckKind::Pubrec => ack.reason.is_error(),
+        AckKind::Pubrel => false,
     }
 }

@@ -4,7 +4,7 @@
 
 use super::ids::MessageId;
 use crate::base::limits::BLOCK_MESSAGES;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Counts of what is alive in the store.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub struct Blocks {
     /// Block → receivers that have not completed a message in it, and rows of states that hold.
     live: BTreeMap<u64, u64>,
     /// Row of states → sessions whose latest state it holds.
-    rows: HashMap<MessageId, u32>,
+    rows: BTreeMap<MessageId, u32>,
     dead: Vec<u64>,
 }
 

@@ -40,6 +40,14 @@ impl Broker {
         self.outboxes.open(id);
     }
 
+    /// The gateway stops: everyone is told, and everything that waits becomes due.
+    pub(super) fn stop(&mut self, now: Moment) {
+        self.store.stopping = true;
+        for index in 0..self.connections.len() {
+            self.close_with(now, ConnectionId(index as u32), ReasonCode::SERVER_SHUTTING_DOWN);
+        }
+    }
+
     /// Closes a connection after telling a 5.0 client why.
     pub(super) fn close_with(&mut self, now: Moment, id: ConnectionId, reason: ReasonCode) {
         if let Some(connected) = self.connected(id)
@@ -72,6 +80,9 @@ impl Broker {
         let (number, expiry) = (session.number, session.expiry);
         if let Some(outgoing) = &mut session.outgoing {
             outgoing.rewind();
+        }
+        if let Some(rare) = &mut session.rare {
+            rare.replays.clear();
         }
         if let Some(will) = rare.and_then(|rare| rare.will) {
             if will.delay == 0 || expiry == 0 {
@@ -132,11 +143,13 @@ impl Broker {
             self.store.open.change(Change::SessionEnded(session.number));
             self.store.open.forget_later(now);
         }
+        let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
         if let Some(outgoing) = &session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
         }
+        self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {
             self.store.blocks.release_row(rare.state_row);
             if let Some(will) = rare.will.take() {

@@ -19,19 +19,26 @@ struct Wishes {
     session_expiry: u32,
     window: u16,
     packet_size_max: u32,
+    alias_max: u16,
     wants_authentication: bool,
 }
 
 impl Wishes {
     fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
         let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
-        let mut wishes =
-            Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, wants_authentication: false };
+        let mut wishes = Wishes {
+            session_expiry,
+            window: inflight,
+            packet_size_max: u32::MAX,
+            alias_max: 0,
+            wants_authentication: false,
+        };
         for property in connect.properties.iter() {
             match property {
                 Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
                 Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
                 Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
+                Property::TopicAliasMaximum(count) => wishes.alias_max = count.min(TOPIC_ALIASES),
                 Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
                 _ => {}
             }
@@ -54,7 +61,7 @@ impl Broker {
     }
 
     pub(super) fn connect(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>) {
-        if let Err(reason) = self.may_connect(connect) {
+        if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
         let wishes = Wishes::of(connect, self.limits.inflight);
@@ -90,9 +97,13 @@ impl Broker {
         self.pump(now, key);
     }
 
-    fn may_connect(&self, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         if self.connected >= self.limits.connections {
             return Err(ReasonCode::SERVER_BUSY);
+        }
+        // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
+        if connect.client_id.starts_with('$') && self.origin(from) == Origin::Network {
+            return Err(ReasonCode::CLIENT_ID_NOT_VALID);
         }
         let is_known = self.sessions.find(connect.client_id).is_some();
         if !is_known && self.sessions.len() >= self.limits.sessions as usize {
@@ -168,6 +179,7 @@ impl Broker {
             version: connect.version,
             keep_alive: connect.keep_alive,
             window: wishes.window,
+            open_publishes: 0,
             last_packet: now.as_secs(),
             rare: None,
         };
@@ -176,6 +188,9 @@ impl Broker {
         }
         if wishes.packet_size_max != u32::MAX {
             connected.rare().packet_size_max = wishes.packet_size_max;
+        }
+        if wishes.alias_max > 0 {
+            connected.rare().own_alias_max = wishes.alias_max;
         }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
@@ -194,7 +209,6 @@ impl Broker {
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
             Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
-            Property::SharedSubscriptionAvailable(false).encode(&mut properties);
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };

@@ -1,18 +1,20 @@
 //! One network connection: from opening over CONNECT to its end.
 
 use super::ids::SessionKey;
+use super::layout::Alias;
 use super::will::Will;
 use crate::base::Moment;
 use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
 use crate::mqtt::Version;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// A client of the network.
     Network,
-    /// A part of the gateway itself. What it retains is said anew after every start and not stored.
+    /// A part of the gateway itself. What it retains is said anew after every start and not stored, but for what it
+    /// publishes with QoS 2: that is to be remembered, such as the state of an output that comes back as it was.
     BuiltIn,
 }
 
@@ -38,6 +40,8 @@ pub struct Connected {
     pub keep_alive: u16,
     /// Messages of QoS 1 and 2 it takes at once.
     pub window: u16,
+    /// QoS 1 and 2 messages of the client that are not answered completely (5.0 only).
+    pub open_publishes: u16,
     /// Second of the last packet.
     pub last_packet: u32,
     /// What few connections have.
@@ -52,12 +56,22 @@ pub struct RareParts {
     /// Largest packet the client takes, in bytes.
     pub packet_size_max: u32,
     /// Topic names the client gave numbers to.
-    pub aliases: HashMap<u16, Box<str>>,
+    pub aliases: BTreeMap<u16, Box<str>>,
+    /// Highest number the client takes for a topic name of ours.
+    pub own_alias_max: u16,
+    /// Topic names we gave numbers to.
+    pub own_aliases: BTreeMap<Box<str>, u16>,
 }
 
 impl Default for RareParts {
     fn default() -> Self {
-        RareParts { will: None, packet_size_max: u32::MAX, aliases: HashMap::new() }
+        RareParts {
+            will: None,
+            packet_size_max: u32::MAX,
+            aliases: BTreeMap::new(),
+            own_alias_max: 0,
+            own_aliases: BTreeMap::new(),
+        }
     }
 }
 
@@ -108,6 +122,26 @@ impl Connected {
     #[inline]
     pub fn packet_size_max(&self) -> usize {
         self.rare.as_ref().map_or(usize::MAX, |rare| rare.packet_size_max as usize)
+    }
+
+    /// Whether the client takes numbers for topic names.
+    #[inline]
+    pub fn takes_aliases(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.own_alias_max > 0)
+    }
+
+    /// The number that stands for a topic name from now on, if the client takes one more.
+    pub fn alias(&mut self, topic: &str) -> Option<Alias> {
+        let rare = self.rare.as_mut()?;
+        if let Some(&number) = rare.own_aliases.get(topic) {
+            return Some(Alias { number, is_new: false });
+        }
+        let number = rare.own_aliases.len() as u16 + 1;
+        if number > rare.own_alias_max {
+            return None;
+        }
+        rare.own_aliases.insert(topic.into(), number);
+        Some(Alias { number, is_new: true })
     }
 
     /// What few connections have; made when first needed.

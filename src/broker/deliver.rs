@@ -4,10 +4,11 @@ use super::Broker;
 use super::group::Answer;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::input::Loaded;
-use super::layout::{Delivery, put_alone};
+use super::layout::{Delivery, Extras, put_alone};
 use super::message::Message;
 use super::outgoing::{Entry, Progress};
 use super::output::Output;
+use super::subscriptions::FilterId;
 use super::timers::Timer;
 use crate::base::Moment;
 use crate::base::limits::LOAD_WINDOW;
@@ -44,9 +45,8 @@ impl Broker {
             let window = connected.window;
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
-            let Some(outgoing) = &mut session.outgoing else { return };
-            let Some(entry) = outgoing.next_to_send(window) else { return };
-            let entry = entry.clone();
+            let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
+            let Some(entry) = entry else { return self.go_on_replaying(key) };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -55,6 +55,14 @@ impl Broker {
             if let Step::Stop = step {
                 return;
             }
+        }
+    }
+
+    /// Nothing waits in the ring: a replay that waited for room goes on in the next turn.
+    fn go_on_replaying(&mut self, key: SessionKey) {
+        let waits = self.sessions.at(key).rare.as_ref().is_some_and(|rare| !rare.replays.is_empty());
+        if waits && self.replaying.last() != Some(&key) {
+            self.replaying.push(key);
         }
     }
 
@@ -97,9 +105,9 @@ impl Broker {
         let mut packet = std::mem::take(&mut self.scratch.packet);
         packet.clear();
         if version.is_v5() {
-            let session = self.sessions.at(key);
-            let all = if session.has_identifiers { self.identifiers(key, parts.topic) } else { vec![] };
-            put_alone(&mut packet, now, &parts, delivery, &all);
+            let all = self.identifiers_of(key, entry, parts.topic);
+            let alias = self.connected_mut(to).and_then(|connected| connected.alias(parts.topic));
+            put_alone(&mut packet, now, &parts, delivery, Extras { identifiers: &all, alias });
         } else if let Ok(topic) = TopicName::new(parts.topic) {
             let publish = Publish {
                 dup: delivery.dup,
@@ -191,6 +199,15 @@ impl Broker {
         }
     }
 
+    /// The identifiers of the subscriptions that an entry was delivered for.
+    fn identifiers_of(&self, key: SessionKey, entry: &Entry, topic: &str) -> Vec<u32> {
+        if entry.share != FilterId::NONE {
+            let identifier = self.share_identifier(key, entry.share);
+            return if identifier == 0 { vec![] } else { vec![identifier] };
+        }
+        if self.sessions.at(key).has_identifiers { self.identifiers(key, topic) } else { vec![] }
+    }
+
     /// The identifiers of all of a session's subscriptions that match a topic.
     pub(super) fn identifiers(&self, key: SessionKey, topic: &str) -> Vec<u32> {
         let Ok(topic) = TopicName::new(topic) else { return vec![] };
@@ -228,6 +245,7 @@ impl Broker {
             qos,
             retain: true,
             progress: Progress::Waiting,
+            share: FilterId::NONE,
         };
         outgoing.push(entry);
     }
@@ -241,7 +259,8 @@ impl Broker {
         if version.is_v5() {
             let one = [identifier];
             let identifiers: &[u32] = if identifier == 0 { &[] } else { &one };
-            put_alone(&mut packet, now, &message.parts(), delivery, identifiers);
+            let alias = self.connected_mut(to).and_then(|connected| connected.alias(message.topic()));
+            put_alone(&mut packet, now, &message.parts(), delivery, Extras { identifiers, alias });
         } else if let Ok(topic) = TopicName::new(message.topic()) {
             let publish = Publish {
                 dup: false,

@@ -37,8 +37,11 @@ pub struct Loaded {
     /// Its number: the place may have another session by now.
     pub number: SessionNumber,
     /// What was asked for, in that order; `None` for a message that is not there. Or the store could not be read.
-    pub messages: Result<Vec<(MessageId, Option<Arc<Message>>)>, StoreFault>,
+    pub messages: Result<Found, StoreFault>,
 }
+
+/// Messages that were asked of the store, each with its number; `None` for one that is not there.
+pub type Found = Vec<(MessageId, Option<Arc<Message>>)>;
 
 /// What keeps the store from keeping something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -27,6 +27,15 @@ pub struct Received<'a> {
     pub is_v5: bool,
 }
 
+/// A number that stands for a topic name on one connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alias {
+    /// The number, from 1 on.
+    pub number: u16,
+    /// Whether the client is told the name with it.
+    pub is_new: bool,
+}
+
 /// How one receiver gets the message.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
@@ -81,7 +90,7 @@ impl Layouts {
         if !encoded.is_ready {
             encoded.is_ready = true;
             encoded.bytes.clear();
-            encode(&mut encoded.bytes, now, &source.parts, is_v5, has_id, &[]);
+            encode(&mut encoded.bytes, now, &source.parts, is_v5, has_id, Extras::default());
         }
         &encoded.bytes
     }
@@ -99,14 +108,24 @@ pub fn put(out: &mut Vec<u8>, encoded: &[u8], topic_length: usize, delivery: Del
     }
 }
 
-/// Appends a message for one receiver with what only that receiver gets: its subscription identifiers.
-pub fn put_alone(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, delivery: Delivery, identifiers: &[u32]) {
+/// What only one receiver gets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extras<'a> {
+    /// Its subscription identifiers.
+    pub identifiers: &'a [u32],
+    /// The number its connection has for the topic name.
+    pub alias: Option<Alias>,
+}
+
+/// Appends a message for one receiver of 5.0 with what only that receiver gets.
+pub fn put_alone(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, delivery: Delivery, extras: Extras<'_>) {
     let start = out.len();
-    encode(out, now, parts, true, delivery.packet_id.is_some(), identifiers);
-    let length = out.len() - start;
+    encode(out, now, parts, true, delivery.packet_id.is_some(), extras);
     out[start] = delivery.first_byte();
     if let Some(id) = delivery.packet_id {
-        let at = start + header_length(&out[start..start + length]) + 2 + parts.topic.len();
+        let topic_at = start + header_length(&out[start..]);
+        let topic_length = usize::from(u16::from_be_bytes([out[topic_at], out[topic_at + 1]]));
+        let at = topic_at + 2 + topic_length;
         out[at..at + 2].copy_from_slice(&id.get().to_be_bytes());
     }
 }
@@ -117,7 +136,8 @@ fn header_length(packet: &[u8]) -> usize {
     1 + packet[1..].iter().take_while(|&&byte| byte & 0x80 != 0).count() + 1
 }
 
-fn encode(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, is_v5: bool, has_id: bool, identifiers: &[u32]) {
+fn encode(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, is_v5: bool, has_id: bool, extras: Extras<'_>) {
+    let topic = if extras.alias.is_some_and(|alias| !alias.is_new) { "" } else { parts.topic };
     let mut properties = vec![];
     let mut prefix = vec![];
     if is_v5 {
@@ -126,16 +146,19 @@ fn encode(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, is_v5: bool, has_id
             let left = expires.saturating_since(now).as_micros().div_ceil(1_000_000);
             Property::MessageExpiryInterval(left as u32).encode(&mut properties);
         }
-        for &identifier in identifiers {
+        if let Some(alias) = extras.alias {
+            Property::TopicAlias(alias.number).encode(&mut properties);
+        }
+        for &identifier in extras.identifiers {
             Property::SubscriptionIdentifier(identifier).encode(&mut properties);
         }
         put_varint(&mut prefix, properties.len() as u64);
     }
     let id: &[u8] = if has_id { &[0, 0] } else { &[] };
-    let length = 2 + parts.topic.len() + id.len() + prefix.len() + properties.len() + parts.payload.len();
+    let length = 2 + topic.len() + id.len() + prefix.len() + properties.len() + parts.payload.len();
     put_fixed_header(out, 0x30, length);
-    out.extend_from_slice(&(parts.topic.len() as u16).to_be_bytes());
-    out.extend_from_slice(parts.topic.as_bytes());
+    out.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    out.extend_from_slice(topic.as_bytes());
     for piece in [id, &prefix, &properties, parts.payload] {
         out.extend_from_slice(piece);
     }
@@ -145,7 +168,7 @@ fn encode(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, is_v5: bool, has_id
 mod tests {
     use super::*;
     use crate::mqtt::packet::Publish;
-    use crate::mqtt::{Packet, Properties, Version, decode, frame};
+    use crate::mqtt::{Packet, Properties, TopicName, Version, decode, frame};
 
     fn parts(payload: &[u8]) -> Parts<'_> {
         Parts {
@@ -183,7 +206,7 @@ mod tests {
             let mut out = vec![9];
             put(&mut out, layouts.encoded(Moment::START, &source, version.is_v5(), qos), 3, delivery);
             let publish = decoded(&out[1..], version);
-            assert_eq!(publish.topic.map(|t| t.as_str()), Some("a/b"));
+            assert_eq!(publish.topic.map(TopicName::as_str), Some("a/b"));
             assert_eq!((publish.qos, publish.packet_id, publish.retain), (qos, packet_id, true));
             assert_eq!(publish.payload, payload);
             let expiry = publish.properties.iter().next();
@@ -192,10 +215,25 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_takes_the_place_of_the_name_once_it_is_known() {
+        let packet_id = PacketId::new(9);
+        let delivery = Delivery { qos: QoS::AtLeastOnce, retain: false, dup: false, packet_id };
+        for is_new in [true, false] {
+            let extras = Extras { identifiers: &[], alias: Some(Alias { number: 5, is_new }) };
+            let mut out = vec![7];
+            put_alone(&mut out, Moment::START, &parts(b"x"), delivery, extras);
+            let publish = decoded(&out[1..], Version::V5);
+            assert_eq!(publish.topic.map(TopicName::as_str), is_new.then_some("a/b"));
+            assert_eq!((publish.topic_alias(), publish.packet_id, publish.payload), (Some(5), packet_id, &b"x"[..]));
+        }
+    }
+
+    #[test]
     fn identifiers_of_all_subscriptions_go_along() {
+        let extras = Extras { identifiers: &[3, 300], alias: None };
         let delivery = Delivery { qos: QoS::AtMostOnce, retain: false, dup: false, packet_id: None };
         let mut out = vec![];
-        put_alone(&mut out, Moment::START, &Parts { expires: None, ..parts(b"x") }, delivery, &[3, 300]);
+        put_alone(&mut out, Moment::START, &Parts { expires: None, ..parts(b"x") }, delivery, extras);
         let publish = decoded(&out, Version::V5);
         let expected = [Property::SubscriptionIdentifier(3), Property::SubscriptionIdentifier(300)];
         assert_eq!(publish.properties.iter().collect::<Vec<_>>(), expected);

@@ -30,10 +30,12 @@ mod outbox;
 mod outgoing;
 mod output;
 mod publish;
+mod replay;
 mod restore;
 mod retained;
 mod route;
 mod session;
+mod shared;
 mod subscribe;
 mod subscriptions;
 mod sys;
@@ -46,7 +48,7 @@ pub use connection::Origin;
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-pub use input::{Input, Loaded, StoreFault};
+pub use input::{Found, Input, Loaded, StoreFault};
 pub use output::Output;
 pub use restore::Restored;
 
@@ -84,6 +86,8 @@ pub struct Broker {
     outboxes: Outboxes,
     timers: Timers,
     outputs: VecDeque<Output>,
+    /// Sessions whose replay of retained messages goes on in the next turn.
+    replaying: Vec<SessionKey>,
     store: StoreSide,
     counters: Counters,
     scratch: Scratch,
@@ -105,7 +109,7 @@ struct StoreSide {
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
-    dirty_retained: std::collections::HashSet<Box<str>, foldhash::fast::FixedState>,
+    dirty_retained: std::collections::BTreeSet<Box<str>>,
     stopping: bool,
 }
 
@@ -169,7 +173,7 @@ impl Broker {
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
             Input::Loaded(loaded) => self.loaded(now, loaded),
-            Input::Stop => self.store.stopping = true,
+            Input::Stop => self.stop(now),
         }
     }
 
@@ -185,6 +189,9 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
+        if !self.replaying.is_empty() {
+            return Some(Moment::START);
+        }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
         [self.timers.next(), group].into_iter().flatten().min()
     }
@@ -309,6 +316,7 @@ impl Broker {
     }
 
     fn tick(&mut self, now: Moment) {
+        self.replay_parts(now);
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Connection(connection, generation) => self.connection_due(now, connection, generation),

@@ -5,6 +5,7 @@
 
 use super::ids::MessageId;
 use super::message::Message;
+use super::subscriptions::FilterId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +40,9 @@ pub struct Entry {
     pub retain: bool,
     /// How far it has come.
     pub progress: Progress,
+    /// The shared subscription it came by, or [`FilterId::NONE`]. Then the message itself is kept until it is
+    /// acknowledged, in case it has to go to another member.
+    pub share: FilterId,
 }
 
 impl Entry {
@@ -135,7 +139,7 @@ impl Outgoing {
         if entry.progress == Progress::Waiting {
             entry.progress = Progress::Sent;
         }
-        if entry.message != MessageId::NONE {
+        if entry.message != MessageId::NONE && entry.share == FilterId::NONE {
             entry.body = None;
         }
         self.sent += 1;
@@ -252,6 +256,7 @@ mod tests {
             qos: QoS::AtLeastOnce,
             retain: false,
             progress,
+            share: FilterId::NONE,
         }
     }
 

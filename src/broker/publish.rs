@@ -49,8 +49,11 @@ impl Broker {
         if TopicName::new(topic).is_ok_and(is_reserved) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
-        if publish.qos == QoS::ExactlyOnce && !self.note_incoming(now, from, key, publish) {
+        if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {
             return;
+        }
+        if publish.qos != QoS::AtMostOnce && version.is_v5() && !self.note_open(from) {
+            return self.close_with(now, from, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED);
         }
         let mut kept = vec![];
         let (parts, passes) = message_parts(now, topic, publish, &mut kept);
@@ -81,20 +84,19 @@ impl Broker {
         Ok(())
     }
 
-    /// Whether a QoS 2 message is new. If it was received before and not released, it is only answered again.
-    fn note_incoming(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> bool {
-        let Some(id) = publish.packet_id else { return false };
-        let session = self.sessions.at(key);
-        if session.has_incoming(id) {
-            self.answer(from, key, Ack::success(AckKind::Pubrec, id));
-            return false;
-        }
-        let open = session.rare.as_ref().map_or(0, |rare| rare.incoming.len());
-        if open >= usize::from(RECEIVE_MAXIMUM) {
-            self.close_with(now, from, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED);
-            return false;
-        }
+    /// Whether a QoS 2 message was received before and not released: it is only answered again.
+    fn was_received(&mut self, from: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> bool {
+        let Some(id) = publish.packet_id.filter(|&id| self.sessions.at(key).has_incoming(id)) else { return false };
+        self.answer(from, key, Ack::success(AckKind::Pubrec, id));
         true
+    }
+
+    /// Counts a message that needs an answer. Tells whether the client keeps to the Receive Maximum
+    /// ([MQTT-3.3.4-9]).
+    fn note_open(&mut self, from: ConnectionId) -> bool {
+        let Some(connected) = self.connected_mut(from) else { return true };
+        connected.open_publishes += 1;
+        connected.open_publishes <= RECEIVE_MAXIMUM
     }
 
     fn accept(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>, source: &Source<'_>) {
@@ -103,7 +105,7 @@ impl Broker {
         let publication = Publication {
             session: Some(key),
             answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
-            store_retained: origin == Origin::Network,
+            store_retained: origin == Origin::Network || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
         };
         match self.route(now, source, publication) {
@@ -146,7 +148,7 @@ impl Broker {
         let Some(packet_id) = publish.packet_id else { return };
         if version.is_v5() {
             let kind = if publish.qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
-            Ack { kind, packet_id, reason }.encode(version, self.outboxes.append(from));
+            self.speak(self.held(from, Answer::Ack(Ack { kind, packet_id, reason })));
         } else {
             self.close_quietly(now, from);
         }
@@ -192,7 +194,7 @@ impl Broker {
         Held { connection, generation, answer }
     }
 
-    fn origin(&self, connection: ConnectionId) -> Origin {
+    pub(super) fn origin(&self, connection: ConnectionId) -> Origin {
         self.connections[connection.index()].as_ref().map_or(Origin::Network, |c| c.origin)
     }
 }

@@ -6,12 +6,12 @@ use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
 use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
-use super::subscriptions::{Subscriber, Subscriptions};
+use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
 use super::{Broker, Counters, Few, StoreSide};
 use crate::base::Moment;
 use crate::base::limits::Limits;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a restart found, for the log.
@@ -43,6 +43,7 @@ impl Broker {
             outboxes: super::Outboxes::default(),
             timers: Timers::default(),
             outputs: std::collections::VecDeque::new(),
+            replaying: vec![],
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
             scratch: super::Scratch::default(),
@@ -53,7 +54,7 @@ impl Broker {
     }
 
     fn remember(&mut self, now: Moment, memory: Memory) -> Restored {
-        let mut keys = HashMap::new();
+        let mut keys = BTreeMap::new();
         for (number, client_id, expiry) in memory.sessions {
             let key = self.sessions.insert(stored_session(number, client_id, expiry));
             keys.insert(number, key);
@@ -111,7 +112,7 @@ impl Broker {
         id: MessageId,
         size: u32,
         receivers: &[Receiver],
-        keys: &HashMap<SessionNumber, SessionKey>,
+        keys: &BTreeMap<SessionNumber, SessionKey>,
         states: &States<'_>,
     ) -> usize {
         let (first, inflight) = (self.first_packet_id(), usize::from(self.limits.inflight));
@@ -133,7 +134,8 @@ impl Broker {
                 (false, false) => Progress::Waiting,
             };
             let &Receiver { packet_id, qos, retain, .. } = receiver;
-            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress });
+            let share = FilterId::NONE;
+            outgoing.restore(Entry { message: id, body: None, size, packet_id, qos, retain, progress, share });
             live += 1;
         }
         if live > 0 {
@@ -156,20 +158,20 @@ impl StoreSide {
             blocks: Blocks::default(),
             dirty_sessions: vec![],
             waiting: vec![],
-            dirty_retained: std::collections::HashSet::default(),
+            dirty_retained: std::collections::BTreeSet::new(),
             stopping: false,
         }
     }
 }
 
-type States<'a> = HashMap<SessionNumber, (MessageId, &'a SessionState)>;
+type States<'a> = BTreeMap<SessionNumber, (MessageId, &'a SessionState)>;
 
 /// The latest state of every session that is there.
 fn latest_states<'a>(
     rows: &'a [(MessageId, Vec<SessionState>)],
-    keys: &HashMap<SessionNumber, SessionKey>,
+    keys: &BTreeMap<SessionNumber, SessionKey>,
 ) -> States<'a> {
-    let mut latest = HashMap::new();
+    let mut latest = BTreeMap::new();
     for (row, states) in rows {
         for state in states.iter().filter(|state| keys.contains_key(&state.session)) {
             latest.insert(state.session, (*row, state));

@@ -1,53 +1,153 @@
-//! The last retained message of every topic.
+//! The last retained message of every topic, in the order of the topics, so that a replay can stop and go on.
 
 use super::message::Message;
 use crate::mqtt::{TopicFilter, TopicName, matches};
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use std::borrow::Borrow;
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// All retained messages, by topic name.
 #[derive(Debug, Default)]
-pub struct Retained {
-    messages: HashTable<Arc<Message>>,
-    hasher: FixedState,
+pub struct Retained(BTreeSet<ByTopic>);
+
+/// A message that is found and ordered by its topic name.
+#[derive(Debug)]
+struct ByTopic(Arc<Message>);
+
+impl Borrow<str> for ByTopic {
+    fn borrow(&self) -> &str {
+        self.0.topic()
+    }
+}
+
+impl PartialEq for ByTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.topic() == other.0.topic()
+    }
+}
+
+impl Eq for ByTopic {}
+
+impl PartialOrd for ByTopic {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ByTopic {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.topic().cmp(other.0.topic())
+    }
+}
+
+/// Part of the retained messages that match a filter.
+#[derive(Debug)]
+pub struct Part {
+    /// The messages.
+    pub messages: Vec<Arc<Message>>,
+    /// The topic behind which to go on; `None` when that was all.
+    pub rest: Option<Box<str>>,
 }
 
 impl Retained {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.messages.len()
+        self.0.len()
     }
 
     /// The retained message of a topic.
     pub fn find(&self, topic: &str) -> Option<&Arc<Message>> {
-        self.messages.find(self.hasher.hash_one(topic), |message| message.topic() == topic)
+        self.0.get(topic).map(|ByTopic(message)| message)
     }
 
     /// Sets the retained message of its topic.
     pub fn set(&mut self, message: Arc<Message>) {
-        self.clear(message.topic());
-        let hasher = &self.hasher;
-        let hash = hasher.hash_one(message.topic());
-        self.messages.insert_unique(hash, message, |message| hasher.hash_one(message.topic()));
+        self.0.replace(ByTopic(message));
     }
 
     /// Forgets the retained message of a topic; tells whether there was one.
     pub fn clear(&mut self, topic: &str) -> bool {
-        let hash = self.hasher.hash_one(topic);
-        let Ok(entry) = self.messages.find_entry(hash, |message| message.topic() == topic) else { return false };
-        entry.remove();
-        true
+        self.0.remove(topic)
     }
 
-    /// The retained messages whose topics match a filter.
-    pub fn matching(&self, filter: TopicFilter<'_>) -> Vec<Arc<Message>> {
+    /// The retained messages whose topics match a filter, in the order of the topics: at most `matching` of them,
+    /// looking at no more than `scanned`, and only behind the topic `after`.
+    pub fn matching(&self, filter: TopicFilter<'_>, after: Option<&str>, matching: usize, scanned: usize) -> Part {
         if !filter.has_wildcard() {
-            return self.find(filter.as_str()).cloned().into_iter().collect();
+            return Part { messages: self.find(filter.as_str()).cloned().into_iter().collect(), rest: None };
         }
-        let does_match =
-            |message: &&Arc<Message>| TopicName::new(message.topic()).is_ok_and(|topic| matches(filter, topic));
-        self.messages.iter().filter(does_match).cloned().collect()
+        let prefix = literal_prefix(filter.as_str());
+        let start = match after {
+            Some(topic) => Bound::Excluded(topic),
+            None => Bound::Included(prefix),
+        };
+        let mut part = Part { messages: vec![], rest: None };
+        let topics = self.0.range::<str, _>((start, Bound::Unbounded));
+        for (count, ByTopic(message)) in topics.take_while(|by| by.0.topic().starts_with(prefix)).enumerate() {
+            if TopicName::new(message.topic()).is_ok_and(|topic| matches(filter, topic)) {
+                part.messages.push(message.clone());
+            }
+            if part.messages.len() == matching || count + 1 == scanned {
+                part.rest = Some(message.topic().into());
+                break;
+            }
+        }
+        part
+    }
+}
+
+/// The levels of a filter before its first wildcard: every topic that matches begins with them. Of `a/#` it is `a`,
+/// because `a` itself matches.
+fn literal_prefix(filter: &str) -> &str {
+    let wildcard = filter.find(['+', '#']).unwrap_or(filter.len());
+    filter[..wildcard].strip_suffix('/').unwrap_or(&filter[..wildcard])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::message::Parts;
+    use crate::mqtt::{Properties, QoS};
+
+    fn message(topic: &str) -> Arc<Message> {
+        let (properties, payload) = (Properties::NONE, &b"x"[..]);
+        let parts = Parts { topic, properties, payload, qos: QoS::AtMostOnce, retain: true, expires: None };
+        Arc::new(Message::new(&parts))
+    }
+
+    #[test]
+    fn a_replay_in_parts_finds_everything_once() {
+        let mut retained = Retained::default();
+        let topics = ["a", "a/b", "a/b/c", "a-b", "b", "a/c", "$SYS/x", "/a", "a/"];
+        topics.iter().for_each(|topic| retained.set(message(topic)));
+        retained.set(message("b"));
+        assert_eq!(retained.len(), topics.len());
+        for text in ["#", "a/#", "+/b", "a/+", "+", "b", "$SYS/#", "a/b/#", "nothing/#", "/+"] {
+            let filter = TopicFilter::new(text).expect("valid");
+            let mut expected: Vec<&str> = topics.to_vec();
+            expected.retain(|topic| matches(filter, TopicName::new(topic).expect("valid")));
+            expected.sort_unstable();
+            for (most, scanned) in [(1, 100), (2, 2), (100, 1), (100, 100)] {
+                let (mut found, mut after): (Vec<String>, Option<Box<str>>) = (vec![], None);
+                loop {
+                    let part = retained.matching(filter, after.as_deref(), most, scanned);
+                    found.extend(part.messages.iter().map(|message| message.topic().to_owned()));
+                    after = part.rest;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(found, expected, "{text} by {most} of {scanned}");
+            }
+        }
+    }
+
+    #[test]
+    fn clearing_forgets_one_topic() {
+        let mut retained = Retained::default();
+        retained.set(message("a"));
+        assert!(retained.clear("a") && !retained.clear("a"));
+        assert!(retained.find("a").is_none());
     }
 }

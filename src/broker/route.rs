@@ -5,11 +5,11 @@ use super::connection::{Connected, Connection};
 use super::few::Few;
 use super::group::{Held, Slot};
 use super::ids::{ConnectionId, MessageId, SessionKey};
-use super::layout::{Delivery, Source, put, put_alone};
+use super::layout::{Delivery, Extras, Source, put, put_alone};
 use super::message::Message;
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
-use super::subscriptions::Subscriber;
+use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::base::Moment;
 use crate::base::limits::UNSTORED_BYTES;
@@ -26,10 +26,15 @@ pub(super) struct Target {
     identifier: u32,
     /// Whether several subscriptions matched.
     overlaps: bool,
+    /// The shared subscription it is chosen from, or [`FilterId::NONE`].
+    share: FilterId,
 }
 
 /// Bytes of a subscription identifier property at most, with what it can add to the lengths before it.
 const SUBSCRIPTION_IDENTIFIER_MAX: usize = 7;
+
+/// Bytes of a topic alias property, with what it can add to the lengths before it.
+const TOPIC_ALIAS_MAX: usize = 5;
 
 /// The message cannot be taken: a reader's queue, the retained table or the store is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +82,7 @@ impl Broker {
     }
 
     /// Finds the readers: one entry per session, however many of its subscriptions match.
-    fn collect_targets(&self, source: &Source<'_>, publisher: Option<SessionKey>, scratch: &mut Scratch) {
+    fn collect_targets(&mut self, source: &Source<'_>, publisher: Option<SessionKey>, scratch: &mut Scratch) {
         scratch.hits.clear();
         scratch.targets.clear();
         scratch.layouts.begin();
@@ -85,6 +90,10 @@ impl Broker {
         let wanted = |s: &&Subscriber| !(s.options.no_local && publisher == Some(s.session));
         for &hit in &scratch.hits {
             scratch.targets.extend(self.subscriptions.subscribers(hit).iter().filter(wanted).map(Target::of));
+            for index in 0..self.subscriptions.shared(hit).len() {
+                let share = self.subscriptions.shared(hit)[index];
+                scratch.targets.extend(self.choose_member(share, source.parts.qos));
+            }
         }
         if scratch.hits.len() > 1 {
             merge(&mut scratch.targets);
@@ -113,6 +122,16 @@ impl Broker {
             }
         }
         !must_be_stored || (self.store.fault != Some(StoreFault::Full) && self.store.open.bytes() < UNSTORED_BYTES)
+    }
+
+    /// Delivers a message to one session.
+    pub(super) fn deliver_one(&mut self, now: Moment, source: &Source<'_>, publication: Publication, target: Target) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.layouts.begin();
+        scratch.targets.clear();
+        scratch.targets.push(target);
+        self.deliver(now, source, publication, &mut scratch);
+        self.scratch = scratch;
     }
 
     fn is_full(&self, outgoing: &Outgoing, size: usize) -> bool {
@@ -211,10 +230,12 @@ impl Broker {
         let sends = has_room && qos == QoS::AtLeastOnce;
         let mut entry = target.entry(source, qos, packet_id, sends);
         entry.message = fan.id;
-        if has_room && qos == QoS::ExactlyOnce {
+        if target.share != FilterId::NONE || (has_room && qos == QoS::ExactlyOnce) {
             // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
             // mean this message to a client that received it.
             entry.body = Some(fan.shared(source));
+        }
+        if has_room && qos == QoS::ExactlyOnce {
             self.store.waiting.push(target.session);
         }
         let retain = entry.retain;
@@ -247,6 +268,9 @@ impl Broker {
             }
             entry.body = Some(fan.shared(source));
         }
+        if target.share != FilterId::NONE {
+            entry.body = Some(fan.shared(source));
+        }
         outgoing.push(entry);
         sends.then_some(packet_id)
     }
@@ -272,7 +296,7 @@ impl Broker {
         let retain = target.retain_as_published && source.parts.retain;
         let delivery = Delivery { qos, retain, dup: false, packet_id };
         let is_v5 = connected.version.is_v5();
-        if is_v5 && (target.identifier != 0 || target.overlaps) {
+        if is_v5 && (target.identifier != 0 || target.overlaps || connected.takes_aliases()) {
             return self.send_alone(source, target, to, delivery, now, &mut scratch.packet);
         }
         let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
@@ -297,8 +321,10 @@ impl Broker {
         } else {
             &one
         };
+        let identifiers = if identifiers == [0] { &[] } else { identifiers };
+        let alias = self.connected_mut(to).and_then(|connected| connected.alias(source.parts.topic));
         packet.clear();
-        put_alone(packet, now, &source.parts, delivery, identifiers);
+        put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
         self.outboxes.append(to).extend_from_slice(packet);
         self.counters.publishes_sent += 1;
     }
@@ -323,7 +349,8 @@ impl Broker {
         } else {
             0
         };
-        scratch.layouts.encoded(now, source, true, qos).len() + identifiers <= limit
+        let alias = if connected.takes_aliases() { TOPIC_ALIAS_MAX } else { 0 };
+        scratch.layouts.encoded(now, source, true, qos).len() + identifiers + alias <= limit
     }
 
     /// The first packet identifier of a stored session: a different one after every start, so that what was
@@ -347,7 +374,13 @@ impl Target {
             retain_as_published: subscriber.options.retain_as_published,
             identifier: subscriber.identifier,
             overlaps: false,
+            share: FilterId::NONE,
         }
+    }
+
+    /// A member of a shared subscription.
+    pub(super) fn of_share(member: &Subscriber, share: FilterId) -> Target {
+        Target { share, ..Target::of(member) }
     }
 
     fn entry(&self, source: &Source<'_>, qos: QoS, packet_id: PacketId, is_sent: bool) -> Entry {
@@ -359,15 +392,17 @@ impl Target {
             qos,
             retain: self.retain_as_published && source.parts.retain,
             progress: if is_sent { Progress::Sent } else { Progress::Waiting },
+            share: self.share,
         }
     }
 }
 
 /// Makes one target of all that belong to the same session ([MQTT-3.3.4-2]: the highest QoS counts).
 fn merge(targets: &mut Vec<Target>) {
-    targets.sort_unstable_by_key(|target| target.session);
+    targets.sort_unstable_by_key(|target| (target.session, target.share));
     targets.dedup_by(|next, first| {
-        if next.session != first.session {
+        // A shared subscription delivers a copy of its own.
+        if next.session != first.session || next.share != FilterId::NONE || first.share != FilterId::NONE {
             return false;
         }
         first.qos = first.qos.max(next.qos);

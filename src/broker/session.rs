@@ -3,13 +3,14 @@
 use super::few::Few;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::outgoing::Outgoing;
+use super::replay::Replay;
 use super::subscriptions::FilterId;
 use super::will::Will;
 use crate::base::Moment;
 use crate::mqtt::PacketId;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 
 /// A session that does not expire.
@@ -17,6 +18,7 @@ pub const NEVER: u32 = u32::MAX;
 
 /// One session.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub struct Session {
     /// Client identifier.
     pub client_id: Box<str>,
@@ -47,6 +49,8 @@ pub struct Session {
 pub struct Rare {
     /// Identifiers of QoS 2 messages received from the client and not released.
     pub incoming: BTreeSet<PacketId>,
+    /// Retained messages that are still to be sent for new subscriptions.
+    pub replays: VecDeque<Replay>,
     /// A will that waits for its delay.
     pub will: Option<Box<Will>>,
     /// When that will is due.

@@ -4,6 +4,7 @@ use super::Broker;
 use super::change::Change;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey};
+use super::replay::Replay;
 use super::subscriptions::Subscriber;
 use crate::base::Moment;
 use crate::mqtt::packet::{RetainHandling, Suback, Subscribe, SubscriptionOptions, Unsuback, Unsubscribe};
@@ -25,7 +26,10 @@ impl Broker {
             match self.subscribe_one(key, filter, options, identifier) {
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
+                    let is_shared = filter.shared().is_ok_and(|shared| shared.is_some());
                     let sends = match options.retain_handling {
+                        // Section 4.8.2: a shared subscription is sent no retained messages.
+                        _ if is_shared => false,
                         RetainHandling::Send => true,
                         RetainHandling::SendIfNew => is_new,
                         RetainHandling::DoNotSend => false,
@@ -47,11 +51,9 @@ impl Broker {
             self.speak(self.held(from, Answer::Suback(suback)));
         }
         for made in made {
-            for message in self.retained.matching(made.filter) {
-                self.deliver_retained(now, key, &message, made.options.qos, identifier);
-            }
+            let (filter, qos) = (made.filter.as_str().into(), made.options.qos);
+            self.start_replay(now, key, Replay { filter, qos, identifier, after: None });
         }
-        self.pump(now, key);
     }
 
     fn subscribe_one(
@@ -61,9 +63,6 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
-        if filter.as_str().starts_with("$share/") {
-            return Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED);
-        }
         let session = self.sessions.at_mut(key);
         if session.subscriptions.as_slice().len() >= self.limits.subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
@@ -99,6 +98,7 @@ impl Broker {
         if !self.subscriptions.remove(id, key) {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         }
+        self.stop_replay(key, filter.as_str());
         let session = self.sessions.at_mut(key);
         session.subscriptions.retain(|&other| other != id);
         if session.is_stored {

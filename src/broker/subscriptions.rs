@@ -1,11 +1,13 @@
 //! Who wants what: every filter once, wildcards in a tree.
 //!
 //! A topic name finds its exact filter by one hash of the whole name. Filters with wildcards hang in a tree
-//! whose edges live in one table keyed by (node, level), so that a node costs no map of its own.
+//! whose edges live in one table keyed by (node, level), so that a node costs no map of its own. A shared
+//! subscription is a filter of its own that hangs on the filter its members share.
 
 use super::few::Few;
 use super::ids::SessionKey;
 use crate::mqtt::packet::SubscriptionOptions;
+use crate::mqtt::{SharedFilter, TopicFilter};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -22,8 +24,13 @@ pub struct Subscriber {
 }
 
 /// A filter's place in the table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FilterId(u32);
+
+impl FilterId {
+    /// No filter.
+    pub const NONE: FilterId = FilterId(u32::MAX);
+}
 
 #[derive(Debug)]
 struct Filter {
@@ -31,6 +38,16 @@ struct Filter {
     /// Its node in the tree; 0 (the root) for filters without wildcard.
     node: u32,
     subscribers: Few<Subscriber>,
+    /// Shared subscriptions to this filter.
+    shared: Few<FilterId>,
+    /// For a shared subscription: the filter its members share, and the member whose turn it is.
+    share: Option<Share>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    inner: FilterId,
+    turn: u32,
 }
 
 /// A node of the tree; node 0 is the root. Numbers of filters are stored plus one, 0 is none.
@@ -94,10 +111,35 @@ impl Subscriptions {
         self.filters[filter.0 as usize].subscribers.as_slice()
     }
 
+    /// Shared subscriptions to a filter; their subscribers are the members.
+    #[inline]
+    pub fn shared(&self, filter: FilterId) -> &[FilterId] {
+        self.filters[filter.0 as usize].shared.as_slice()
+    }
+
+    /// How many shared subscriptions there are.
+    pub fn shared_count(&self) -> usize {
+        self.filters.iter().filter(|filter| filter.share.is_some()).count()
+    }
+
+    /// Counts the turns of a shared subscription; tells the number of this one.
+    pub fn next_turn(&mut self, filter: FilterId) -> u32 {
+        match &mut self.filters[filter.0 as usize].share {
+            Some(share) => {
+                share.turn = share.turn.wrapping_add(1);
+                share.turn
+            }
+            None => 0,
+        }
+    }
+
     /// Adds a subscription, or replaces the session's earlier one to the same filter.
     /// Tells the filter and whether the subscription is new.
     pub fn insert(&mut self, text: &str, subscriber: Subscriber) -> (FilterId, bool) {
-        let id = self.find(text).unwrap_or_else(|| self.add_filter(text));
+        let id = self.find(text).unwrap_or_else(|| match shared_filter(text) {
+            Some(shared) => self.add_shared(text, shared),
+            None => self.add_filter(text),
+        });
         let subscribers = &mut self.filters[id.0 as usize].subscribers;
         if let Some(old) = subscribers.as_mut_slice().iter_mut().find(|old| old.session == subscriber.session) {
             *old = subscriber;
@@ -122,16 +164,29 @@ impl Subscriptions {
         subscribers.retain(|subscriber| subscriber.session != session);
         let removed = before - subscribers.as_slice().len();
         self.count -= removed;
-        if subscribers.as_slice().is_empty() {
-            self.remove_filter(filter.0);
-        }
+        self.remove_if_unused(filter);
         removed > 0
+    }
+
+    fn remove_if_unused(&mut self, id: FilterId) {
+        let filter = &mut self.filters[id.0 as usize];
+        if !filter.subscribers.as_slice().is_empty() || !filter.shared.as_slice().is_empty() {
+            return;
+        }
+        let share = filter.share.take();
+        self.remove_filter(id.0);
+        if let Some(share) = share {
+            self.filters[share.inner.0 as usize].shared.retain(|&other| other != id);
+            self.remove_if_unused(share.inner);
+        }
     }
 
     /// Appends every filter that matches the topic name.
     #[inline]
     pub fn matching(&self, topic: &str, hits: &mut Vec<FilterId>) {
-        if let Some(exact) = self.find(topic) {
+        if let Some(exact) = self.find(topic)
+            && self.filters[exact.0 as usize].share.is_none()
+        {
             hits.push(exact);
         }
         if self.wildcards > 0 {
@@ -178,22 +233,33 @@ impl Subscriptions {
         self.edges.find(hash, is_edge).copied()
     }
 
+    fn add_shared(&mut self, text: &str, shared: SharedFilter<'_>) -> FilterId {
+        let inner = shared.filter.as_str();
+        let inner = self.find(inner).unwrap_or_else(|| self.add_filter(inner));
+        let id = self.add_text(text);
+        self.filters[id.0 as usize].share = Some(Share { inner, turn: 0 });
+        self.filters[inner.0 as usize].shared.push(id);
+        id
+    }
+
     fn add_filter(&mut self, text: &str) -> FilterId {
-        let filter = Filter { text: text.into(), node: 0, subscribers: Few::None };
-        let id = match self.free_filters.pop() {
-            Some(id) => {
-                self.filters[id as usize] = filter;
-                id
-            }
-            None => {
-                self.filters.push(filter);
-                self.filters.len() as u32 - 1
-            }
-        };
+        let id = self.add_text(text);
         if text.contains(['+', '#']) {
-            self.filters[id as usize].node = self.add_path(text, id);
+            self.filters[id.0 as usize].node = self.add_path(text, id.0);
             self.wildcards += 1;
         }
+        id
+    }
+
+    fn add_text(&mut self, text: &str) -> FilterId {
+        let filter = Filter { text: text.into(), node: 0, subscribers: Few::None, shared: Few::None, share: None };
+        let id = if let Some(id) = self.free_filters.pop() {
+            self.filters[id as usize] = filter;
+            id
+        } else {
+            self.filters.push(filter);
+            self.filters.len() as u32 - 1
+        };
         let (filters, hasher) = (&self.filters, &self.hasher);
         let hash = hasher.hash_one(text);
         self.by_text.insert_unique(hash, id, |&id| hasher.hash_one(&*filters[id as usize].text));
@@ -217,15 +283,12 @@ impl Subscriptions {
 
     fn add_node(&mut self, parent: u32, level: &str) -> u32 {
         let node = Node { parent, level: level.into(), ..Node::default() };
-        let id = match self.free_nodes.pop() {
-            Some(id) => {
-                self.nodes[id as usize] = node;
-                id
-            }
-            None => {
-                self.nodes.push(node);
-                self.nodes.len() as u32 - 1
-            }
+        let id = if let Some(id) = self.free_nodes.pop() {
+            self.nodes[id as usize] = node;
+            id
+        } else {
+            self.nodes.push(node);
+            self.nodes.len() as u32 - 1
         };
         self.nodes[parent as usize].children += 1;
         if level == "+" {
@@ -244,7 +307,8 @@ impl Subscriptions {
             entry.remove();
         }
         self.free_filters.push(id);
-        if text.contains(['+', '#']) {
+        let hangs_in_tree = text.contains(['+', '#']) && shared_filter(&text).is_none();
+        if hangs_in_tree {
             self.wildcards -= 1;
             let node = &mut self.nodes[self.filters[id as usize].node as usize];
             if text.ends_with('#') {
@@ -280,10 +344,15 @@ impl Subscriptions {
     }
 }
 
+/// The group and the filter, if the text is a filter of a shared subscription.
+fn shared_filter(text: &str) -> Option<SharedFilter<'_>> {
+    TopicFilter::new(text).ok()?.shared().ok()?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mqtt::{QoS, TopicFilter, TopicName, matches};
+    use crate::mqtt::{QoS, TopicName, matches};
 
     fn subscriber(session: u32) -> Subscriber {
         let options = SubscriptionOptions::plain(QoS::AtMostOnce);
@@ -342,6 +411,23 @@ mod tests {
         assert_eq!(matching(&subscriptions, "a/b/c"), [""; 0]);
         assert_eq!((subscriptions.count(), subscriptions.edges.len(), subscriptions.by_text.len()), (0, 0, 0));
         assert_eq!(subscriptions.free_nodes.len(), subscriptions.nodes.len() - 1);
+    }
+
+    #[test]
+    fn shared_subscriptions_hang_on_the_filter_they_share() {
+        let mut subscriptions = Subscriptions::default();
+        let (shared, _) = subscriptions.insert("$share/g/a/+", subscriber(1));
+        subscriptions.insert("$share/g/a/+", subscriber(2));
+        let (other, _) = subscriptions.insert("$share/h/a/+", subscriber(1));
+        assert_eq!(matching(&subscriptions, "a/b"), ["a/+"]);
+        assert_eq!(matching(&subscriptions, "$share/g/a/+"), [""; 0]);
+        let inner = subscriptions.find("a/+").expect("made with the first shared subscription");
+        assert_eq!(subscriptions.shared(inner), [shared, other]);
+        assert!(subscriptions.subscribers(inner).is_empty());
+        for (filter, session) in [(shared, 1), (other, 1), (shared, 2)] {
+            assert!(subscriptions.remove(filter, SessionKey(session)));
+        }
+        assert_eq!((subscriptions.edges.len(), subscriptions.by_text.len(), subscriptions.wildcards), (0, 0, 0));
     }
 
     #[test]

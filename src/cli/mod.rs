@@ -13,7 +13,11 @@ mod run;
 mod subscribe;
 
 use clap::{Parser, Subcommand};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+
+/// Where the broker listens if nothing else is said, and where its clients look for it: this machine only.
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
 
 /// The gateway could not do what it was asked for.
 pub const EXIT_RUNTIME: u8 = 1;

@@ -1,11 +1,14 @@
-//! What is said when the gateway is ready, as text.
+//! What is said when the gateway is ready, as text: what was kept, which devices there are and where, what to try.
 
-use crate::config::Settings;
+use crate::config::{DeviceSettings, DriverSettings, PortSource, Settings, SimulatedPeer};
 use crate::daemon::Started;
+use std::fmt::Write;
+use std::net::SocketAddr;
 
 /// A number and what is counted: `1 problem`, `2 problems`.
 pub fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+    let plural = if what.ends_with('s') { "es" } else { "s" };
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}{plural}") }
 }
 
 /// What a configuration holds, in a line.
@@ -13,8 +16,9 @@ pub fn contents(settings: &Settings) -> String {
     format!("{}, {}", count(settings.devices.len(), "device"), count(settings.buses.len(), "bus"))
 }
 
-/// What is there, and a first command to try.
-pub fn start(started: &Started, settings: &Settings) -> String {
+/// What is there, and the first commands to try. `has_gpiochip` decides where the lines come from if the
+/// configuration leaves it open.
+pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool) -> String {
     let restored = &started.restored;
     let mut text = format!(
         "kept from before: {}, {}, {}\n",
@@ -22,11 +26,117 @@ pub fn start(started: &Started, settings: &Settings) -> String {
         count(restored.retained, "retained message"),
         count(restored.queued, "queued message"),
     );
-    for device in &settings.devices {
-        text.push_str(&format!("device {} ({})\n", device.id, device.driver.name()));
-    }
+    text.push_str(&devices(settings, has_gpiochip));
     if let Some(address) = started.addresses.first() {
-        text.push_str(&format!("try: mosquitto_sub -h {} -p {} -v -t '#'", address.ip(), address.port()));
+        text.push_str(&first_commands(settings, *address, has_gpiochip));
     }
     text
+}
+
+fn devices(settings: &Settings, has_gpiochip: bool) -> String {
+    let mut text = String::new();
+    let width = settings.devices.iter().map(|device| device.id.len()).max().unwrap_or(0);
+    for device in &settings.devices {
+        let place = place(settings, device, has_gpiochip);
+        let driver = device.driver.name();
+        writeln!(text, "device {:width$}  {driver:4}  {place}", device.id).expect("a string takes every text");
+    }
+    text
+}
+
+/// Where a device is: its lines, its port, its sensor.
+fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> String {
+    match &device.driver {
+        DriverSettings::Gpio(gpio) => {
+            let outputs = gpio.outputs.iter().map(|output| (&output.id, &output.line));
+            let inputs = gpio.inputs.iter().map(|input| (&input.id, &input.line));
+            let buttons = gpio.buttons.iter().map(|button| (&button.id, &button.line));
+            let lines = outputs.chain(inputs).chain(buttons);
+            let lines: Vec<String> = lines.map(|(id, line)| format!("{id} on {}", line.address)).collect();
+            let simulated = if settings.gpio.is_simulated(has_gpiochip) { " (simulated)" } else { "" };
+            format!("{}{simulated}", lines.join(", "))
+        }
+        DriverSettings::Line(line) => {
+            let port = settings.buses.iter().find(|bus| bus.id == line.bus).map(|bus| &bus.port);
+            match port {
+                Some(PortSource::Path(path)) => format!("bus {} at {}", line.bus, path.display()),
+                Some(PortSource::Simulated(SimulatedPeer::Arduino)) => {
+                    format!("bus {} (simulated Arduino on a pseudo-terminal)", line.bus)
+                }
+                None => format!("bus {}", line.bus),
+            }
+        }
+        DriverSettings::Onewire(onewire) => {
+            let simulated = if onewire.simulate.is_some() { " (simulated)" } else { "" };
+            format!("sensor {}{simulated}", onewire.rom)
+        }
+    }
+}
+
+/// Commands that show what there is: to watch, to switch something, to press something simulated.
+fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool) -> String {
+    let base = &settings.gateway.base;
+    let to = if address == super::LISTEN_DEFAULT { String::new() } else { format!(" --to {address}") };
+    let mut lines = vec![format!("gatehouse sub -v{to} '#'")];
+    if let Some((device, output)) = first_output(settings) {
+        lines.push(format!("gatehouse pub{to} {base}/{device}/{output}/set toggle"));
+    }
+    if settings.gpio.is_simulated(has_gpiochip)
+        && let Some(line) = first_button(settings)
+    {
+        lines.push(format!("gatehouse pub{to} '{base}/$gw/simulate/{line}/set' press"));
+    }
+    format!("try: {}", lines.join("\n     "))
+}
+
+fn first_output(settings: &Settings) -> Option<(&str, &str)> {
+    settings.devices.iter().find_map(|device| {
+        let output = match &device.driver {
+            DriverSettings::Gpio(gpio) => gpio.outputs.first().map(|output| &output.id),
+            DriverSettings::Line(line) => line.outputs.first().map(|output| &output.id),
+            DriverSettings::Onewire(_) => None,
+        };
+        output.map(|output| (device.id.as_str(), output.as_str()))
+    })
+}
+
+fn first_button(settings: &Settings) -> Option<String> {
+    settings.devices.iter().find_map(|device| match &device.driver {
+        DriverSettings::Gpio(gpio) => gpio.buttons.first().map(|button| button.line.address.to_string()),
+        DriverSettings::Line(_) | DriverSettings::Onewire(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Restored;
+    use crate::config::{Source, check};
+
+    #[test]
+    fn the_demo_house_is_told_with_commands_that_fit_it() {
+        let text = include_str!("../../examples/demo/gatehouse.toml");
+        let settings = check(&[Source::new("gatehouse.toml", text)]).expect("the example is without problems");
+        let addresses = vec!["127.0.0.1:4000".parse().expect("an address")];
+        let started = Started { addresses, restored: Restored { sessions: 1, retained: 2, ..Restored::default() } };
+        let expected = "\
+kept from before: 1 session, 2 retained messages, 0 queued messages
+device blind        gpio  up on GPIO23, down on GPIO24 (simulated)
+device front-door   gpio  contact on GPIO5 (simulated)
+device hall-button  gpio  press on GPIO6 (simulated)
+device boiler-flow  w1    sensor 28-0316a2795cff (simulated)
+device greenhouse   line  bus uno (simulated Arduino on a pseudo-terminal)
+try: gatehouse sub -v --to 127.0.0.1:4000 '#'
+     gatehouse pub --to 127.0.0.1:4000 home/blind/up/set toggle
+     gatehouse pub --to 127.0.0.1:4000 'home/$gw/simulate/GPIO6/set' press";
+        assert_eq!(start(&started, &settings, true), expected);
+        assert_eq!(contents(&settings), "5 devices, 1 bus");
+    }
+
+    #[test]
+    fn a_plain_broker_is_told_in_two_lines() {
+        let started = Started { addresses: vec![super::super::LISTEN_DEFAULT], restored: Restored::default() };
+        let text = start(&started, &Settings::default(), true);
+        assert!(text.ends_with("\ntry: gatehouse sub -v '#'"), "{text}");
+    }
 }

@@ -1,15 +1,13 @@
 //! `gatehouse run`.
 
 use super::log::{self, LogFormat};
-use super::{EXIT_RUNTIME, check, report};
+use super::{EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
 use crate::config::{self, Settings};
 use crate::daemon::{self, Options, Started};
+use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where the broker listens if nothing else is said: this machine only.
-const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1883);
 
 /// Where the store lies if nothing else is said.
 const DATA_DIR_DEFAULT: &str = "gatehouse-data";
@@ -83,5 +81,5 @@ fn announce(started: &Started, settings: &Settings) {
     for address in &started.addresses {
         println!("listening on {address} (mqtt)");
     }
-    println!("{}", report::start(started, settings));
+    println!("{}", report::start(started, settings, drivers::has_gpiochip()));
 }

@@ -74,8 +74,8 @@ pub enum ClientError {
     /// The server said why it ends the connection.
     #[error("the server ended the connection: {}", .0.text())]
     Disconnected(ReasonCode),
-    /// The server did not take the connection.
-    #[error("the server refused the connection: {}", .0.text())]
+    /// The server did not take the connection, a message or a subscription.
+    #[error("refused by the server: {}", .0.text())]
     Refused(ReasonCode),
     /// The server sent something that is not MQTT, or not now.
     #[error("the server broke the protocol: {0}")]

@@ -81,6 +81,17 @@ pub enum GpioBackend {
     Simulated,
 }
 
+impl GpioBackend {
+    /// Whether lines are simulated on a machine that has a GPIO chip, or has none.
+    pub fn is_simulated(self, has_gpiochip: bool) -> bool {
+        match self {
+            Self::Auto => !has_gpiochip,
+            Self::Simulated => true,
+            Self::Gpiochip | Self::Rppal => false,
+        }
+    }
+}
+
 /// `[bus.ID]`: one serial port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusSettings {

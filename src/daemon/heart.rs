@@ -5,7 +5,7 @@
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
 use crate::base::Moment;
-use crate::base::limits::{ACCEPTS_PER_TURN, READ_BUFFER_BYTES};
+use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES};
 use crate::broker::{Broker, ConnectionId, Input, Origin, Output};
 use crate::net::{Io, Listener, ReadStep, Ready, Socket, WriteStep};
 use crate::store::{Reply, Request, Store};
@@ -217,6 +217,7 @@ impl Heart {
     fn flush(&mut self, now: Moment, id: u32) {
         let connection = ConnectionId(id);
         let Some(socket) = &mut self.sockets[id as usize] else { return };
+        let was_full = self.parts.broker.outbox(connection).len() >= OUTBOX_BYTES;
         loop {
             let bytes = self.parts.broker.outbox(connection);
             if bytes.is_empty() {
@@ -228,7 +229,7 @@ impl Heart {
                 WriteStep::Closed => return self.close(now, id),
             }
         }
-        if socket.unblock() {
+        if socket.unblock() || was_full {
             self.parts.broker.handle(now, Input::Flushed(connection));
         }
     }
@@ -247,6 +248,7 @@ impl Heart {
             self.stop_by = Some(now + STOP_TIMEOUT);
             self.parts.broker.handle(now, Input::Stop);
             context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if let Some(stop_by) = self.stop_by {
             let is_settled = self.parts.broker.is_settled();

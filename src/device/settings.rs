@@ -40,6 +40,14 @@ impl PowerOn {
         }
     }
 
+    /// Whether the last state must be known after a restart.
+    pub fn remembers(self) -> bool {
+        match self {
+            Self::Last | Self::LastElseOff => true,
+            Self::Off | Self::On | Self::Keep => false,
+        }
+    }
+
     /// The state to write, given the last known one; none if it is left as it is found.
     pub fn state(self, last: Option<bool>) -> Option<bool> {
         match self {

@@ -42,10 +42,13 @@ struct Sender {
 /// Until [`online`](Door::online) is called the device is offline, whatever is still retained of its values.
 #[derive(Debug)]
 pub(super) struct Door {
+    id: String,
     client: Client<DuplexStream>,
     topics: DeviceTopics,
     command_ttl: Duration,
     settable: Vec<String>,
+    /// Properties whose state outlives a restart of the gateway.
+    remembered: Vec<String>,
     senders: BTreeMap<Ticket, Sender>,
     tickets: u64,
     troubles: Troubles,
@@ -61,6 +64,7 @@ impl Door {
         base: &str,
         command_ttl: Duration,
         meta: &Meta,
+        remembered: Vec<String>,
     ) -> Result<Self, DriverError> {
         let topics = DeviceTopics::new(base, &meta.id);
         let will = Message::new(topics.availability(), "offline").qos(QoS::AtLeastOnce).retained();
@@ -69,9 +73,11 @@ impl Door {
         let (client, _) = Client::connect(connect.open().await?, &options).await?;
         let settable = meta.properties.iter().filter(|(_, property)| property.settable);
         let mut door = Self {
+            id: meta.id.clone(),
             client,
             command_ttl,
             settable: settable.map(|(id, _)| id.clone()).collect(),
+            remembered,
             senders: BTreeMap::new(),
             tickets: 0,
             troubles: Troubles::default(),
@@ -82,7 +88,7 @@ impl Door {
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
-        if !door.settable.is_empty() {
+        if !door.remembered.is_empty() {
             door.read_last().await?;
         }
         let filters = [door.topics.set_filter(), door.topics.get_filter()];
@@ -112,7 +118,11 @@ impl Door {
 
     /// Publishes a property's verified value.
     pub(super) fn state(&mut self, property: &str, value: Value) -> Result<(), DriverError> {
-        self.retain(self.topics.property(property), value.to_string())
+        let message = Message::new(self.topics.property(property), value.to_string()).retained();
+        if self.remembered.iter().any(|id| id == property) {
+            return self.remember(message);
+        }
+        self.publish(message)
     }
 
     /// Publishes what was done with a button: an event, never retained.
@@ -164,7 +174,7 @@ impl Door {
         if !self.troubles.set(part, kind, text, civil_now()) {
             return Ok(());
         }
-        tracing::warn!(part, kind, text, "trouble");
+        tracing::warn!(device = self.id, part, kind, text, "trouble");
         self.retain(self.topics.problem(), self.troubles.to_json())
     }
 
@@ -173,7 +183,7 @@ impl Door {
         if !self.troubles.clear(part) {
             return Ok(());
         }
-        tracing::info!(part, "well again");
+        tracing::info!(device = self.id, part, "well again");
         self.retain(self.topics.problem(), self.troubles.to_json())
     }
 
@@ -236,7 +246,7 @@ impl Door {
             }
             Err(reason) => {
                 if message.retain {
-                    self.retain(self.topics.set(&property), "")?;
+                    self.remember(Message::new(self.topics.set(&property), "").retained())?;
                 }
                 let id = Command::parse(&message.payload).ok().and_then(|command| command.id);
                 self.result(&property, ticket, &CommandResult::because(id, Status::Rejected, reason))?;
@@ -259,7 +269,7 @@ impl Door {
                 Event::Unsubscribed { .. } => return Ok(()),
                 Event::Message(message) => {
                     if let Some(Request::Last(property)) = self.topics.request(&message.topic)
-                        && self.settable.iter().any(|id| id == property)
+                        && self.remembered.iter().any(|id| id == property)
                     {
                         self.last.insert(property.to_owned(), message.payload.clone());
                     }
@@ -271,6 +281,12 @@ impl Door {
 
     fn retain(&mut self, topic: String, payload: impl Into<Vec<u8>>) -> Result<(), DriverError> {
         self.publish(Message::new(topic, payload).retained())
+    }
+
+    /// Publishes what the broker is to keep over a restart: of its own parts it stores QoS 2 only.
+    fn remember(&mut self, message: Message) -> Result<(), DriverError> {
+        self.client.publish(message.qos(QoS::ExactlyOnce))?;
+        Ok(())
     }
 
     fn publish(&mut self, message: Message) -> Result<(), DriverError> {

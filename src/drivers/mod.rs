@@ -77,18 +77,28 @@ impl House {
 
 /// Runs the drivers of all devices until `stop` becomes true; returns when all outputs are in their failsafe states
 /// and all devices offline.
-pub async fn run(settings: Arc<Settings>, connect: Connect, stop: watch::Receiver<bool>) {
+pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Receiver<bool>) {
     let simulation = Simulation::new(&settings);
     let gpio = backend(settings.gpio);
     let house = House { settings, connect, clock: Clock::start(), gpio, simulation };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(supervise::gateway(house.clone(), stop.clone()));
-    for index in 0..house.settings.devices.len() {
-        tasks.spawn(supervise::device(house.clone(), index, stop.clone()));
-    }
+    // What the devices need until their outputs are in their failsafe states stops after them.
+    let (devices_stopped, stop_last) = watch::channel(false);
+    let mut last = JoinSet::new();
+    last.spawn(supervise::gateway(house.clone(), stop_last.clone()));
     for index in 0..house.settings.buses.len() {
-        tasks.spawn(supervise::simulated_peer(house.clone(), index, stop.clone()));
+        last.spawn(supervise::simulated_peer(house.clone(), index, stop_last.clone()));
     }
+    let mut devices = JoinSet::new();
+    for index in 0..house.settings.devices.len() {
+        devices.spawn(supervise::device(house.clone(), index, stop.clone()));
+    }
+    all_ended(devices).await;
+    stopped(&mut stop).await;
+    devices_stopped.send_replace(true);
+    all_ended(last).await;
+}
+
+async fn all_ended(mut tasks: JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         ended.expect("supervisors do not panic");
     }
@@ -107,11 +117,16 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 fn backend(setting: GpioBackend) -> Backend {
     match setting {
-        GpioBackend::Auto if has_gpiochip() => Backend::Gpiochip,
-        GpioBackend::Auto | GpioBackend::Simulated => Backend::Simulated,
-        GpioBackend::Gpiochip => Backend::Gpiochip,
         GpioBackend::Rppal => Backend::Rppal,
+        _ if setting.is_simulated(has_gpiochip()) => Backend::Simulated,
+        GpioBackend::Auto | GpioBackend::Gpiochip | GpioBackend::Simulated => Backend::Gpiochip,
     }
+}
+
+/// The ids of those outputs whose state outlives a restart of the gateway.
+fn remembered<'s>(outputs: impl IntoIterator<Item = (&'s String, &'s OutputSettings)>) -> Vec<String> {
+    let remembered = outputs.into_iter().filter(|(_, output)| output.power_on.remembers());
+    remembered.map(|(id, _)| id.clone()).collect()
 }
 
 /// What an output tells about itself; `ids` are those of all outputs of the device.

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 const PRESS: Duration = Duration::from_millis(100);
 
 /// The longest press.
-const PRESS_MAX: Duration = Duration::from_secs(60);
+const PRESS_MAX: Duration = Duration::from_mins(1);
 
 /// A serial port with a simulated far end.
 #[derive(Clone, Debug)]

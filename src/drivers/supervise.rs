@@ -8,45 +8,50 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The first wait after a failure.
-const RESTART_MIN: Duration = Duration::from_secs(1);
+/// How much is waited for what.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// The first wait after a failure.
+    restart_min: Duration,
+    /// The longest wait after failures in a row.
+    restart_max: Duration,
+    /// A driver that ran for so long has recovered from its last failure.
+    recovered: Duration,
+    /// How long a driver may take to stop; then it is dropped, which still leaves its lines in their failsafe levels.
+    stop: Duration,
+}
 
-/// The longest wait after failures in a row.
-const RESTART_MAX: Duration = Duration::from_secs(60);
-
-/// A driver that ran for so long has recovered from its last failure.
-const RECOVERED: Duration = Duration::from_secs(60);
-
-/// How long a driver may take to stop; then it is dropped, which still leaves its lines in their failsafe levels.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+const PATIENCE: Patience = Patience {
+    restart_min: Duration::from_secs(1),
+    restart_max: Duration::from_mins(1),
+    recovered: Duration::from_mins(1),
+    stop: Duration::from_secs(5),
+};
 
 /// Supervises the driver of the device with this index in the settings.
 pub(super) async fn device(house: House, index: usize, stop: watch::Receiver<bool>) {
     let name = house.settings.devices[index].id.clone();
     let inner = stop.clone();
-    supervise(&name, stop, move |start| run_device(house.clone(), index, start, inner.clone())).await;
+    supervise(&name, PATIENCE, stop, move |start| run_device(house.clone(), index, start, inner.clone())).await;
 }
 
 /// Supervises the gateway's own client.
 pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
     let inner = stop.clone();
-    supervise("$gw", stop, move |_| gateway::run(house.clone(), inner.clone())).await;
+    supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone())).await;
 }
 
 /// Supervises the far end of a bus, if it is simulated.
 pub(super) async fn simulated_peer(house: House, index: usize, stop: watch::Receiver<bool>) {
     let bus = house.settings.buses[index].clone();
     let PortSource::Simulated(peer) = bus.port else { return };
+    let name = format!("simulated far end of {}", bus.id);
     let inner = stop.clone();
     let run = move |_| {
         let (house, id, stop) = (house.clone(), bus.id.clone(), inner.clone());
         async move { line::peer::run(&house.simulation, &id, peer, stop).await }
     };
-    supervise(&house_name(index), stop, run).await;
-}
-
-fn house_name(index: usize) -> String {
-    format!("simulated bus {index}")
+    supervise(&name, PATIENCE, stop, run).await;
 }
 
 async fn run_device(house: House, index: usize, start: Start, stop: watch::Receiver<bool>) -> Result<(), DriverError> {
@@ -59,19 +64,19 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
 }
 
 /// Runs what `begin` begins, again and again, until it ends without an error.
-async fn supervise<F>(name: &str, mut stop: watch::Receiver<bool>, begin: impl Fn(Start) -> F)
+async fn supervise<F>(name: &str, patience: Patience, mut stop: watch::Receiver<bool>, begin: impl Fn(Start) -> F)
 where
     F: Future<Output = Result<(), DriverError>> + Send + 'static,
 {
-    let mut backoff = Backoff::new(RESTART_MIN, RESTART_MAX);
+    let mut backoff = Backoff::new(patience.restart_min, patience.restart_max);
     let mut start = Start::Fresh;
     loop {
-        let began = Instant::now();
+        let since = Instant::now();
         // A task of its own: a panic ends that task and is told here.
         let mut task = tokio::spawn(begin(start));
         let ended = tokio::select! {
             ended = &mut task => ended,
-            () = overdue(&mut stop) => {
+            () = overdue(&mut stop, patience.stop) => {
                 task.abort();
                 tracing::error!(driver = name, "does not stop, is dropped");
                 return;
@@ -82,7 +87,7 @@ where
             Ok(Err(error)) => tracing::error!(driver = name, %error, "failed"),
             Err(panic) => tracing::error!(driver = name, %panic, "panicked"),
         }
-        if began.elapsed() >= RECOVERED {
+        if since.elapsed() >= patience.recovered {
             backoff.succeeded();
         }
         start = Start::AfterFault;
@@ -94,9 +99,9 @@ where
 }
 
 /// Ends when stopping has taken longer than it may.
-async fn overdue(stop: &mut watch::Receiver<bool>) {
+async fn overdue(stop: &mut watch::Receiver<bool>, patience: Duration) {
     stopped(stop).await;
-    tokio::time::sleep(STOP_TIMEOUT).await;
+    tokio::time::sleep(patience).await;
 }
 
 #[cfg(test)]
@@ -105,12 +110,19 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    #[tokio::test(start_paused = true)]
+    const SHORT: Patience = Patience {
+        restart_min: Duration::from_millis(1),
+        restart_max: Duration::from_millis(2),
+        recovered: Duration::from_mins(1),
+        stop: Duration::from_millis(10),
+    };
+
+    #[tokio::test]
     async fn a_driver_that_fails_or_panics_is_started_again() {
         let (_keep, stop) = watch::channel(false);
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
-        supervise("test", stop, move |start| {
+        supervise("test", SHORT, stop, move |start| {
             let count = counted.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert_ne!(count, 1, "the second start panics");
@@ -122,10 +134,10 @@ mod tests {
         assert_eq!(starts.load(Ordering::SeqCst), 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_driver_that_does_not_stop_is_dropped() {
         let (sender, stop) = watch::channel(false);
         sender.send(true).expect("a receiver");
-        supervise("test", stop, |_| std::future::pending()).await;
+        supervise("test", SHORT, stop, |_| std::future::pending()).await;
     }
 }

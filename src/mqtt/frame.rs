@@ -28,19 +28,18 @@ pub struct Frame {
 #[inline]
 pub fn frame(bytes: &[u8], limit: usize) -> Result<Option<Frame>, DecodeError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    let (mut length, mut at, mut is_padded) = (0usize, 1, false);
-    loop {
+    let (mut length, mut at) = (0usize, 1);
+    let is_padded = loop {
         let Some(&byte) = bytes.get(at) else { return Ok(None) };
         length |= usize::from(byte & 0x7F) << (7 * (at - 1));
         at += 1;
         if byte & 0x80 == 0 {
-            is_padded = byte == 0 && at > 2;
-            break;
+            break byte == 0 && at > 2;
         }
         if at > 4 {
             return Err(DecodeError::Malformed("the remaining length has more than four bytes"));
         }
-    }
+    };
     let end = at + length;
     if end > limit {
         return Err(DecodeError::TooLarge { length: end, limit });

@@ -27,6 +27,7 @@ impl PacketId {
 
     /// The identifier after this one; 1 follows 65,535.
     #[inline]
+    #[must_use]
     pub const fn next(self) -> PacketId {
         match self.0.checked_add(1) {
             Some(next) => PacketId(next),
@@ -43,6 +44,7 @@ impl PacketId {
 
     /// The identifier `steps` after this one.
     #[inline]
+    #[must_use]
     pub const fn advance(self, steps: u16) -> PacketId {
         let index = (self.get() as u32 - 1 + steps as u32) % 65_535;
         match PacketId::new(index as u16 + 1) {

@@ -74,7 +74,7 @@ impl DataDirectory {
 }
 
 fn fill(file: &mut File, from: u64) -> std::io::Result<()> {
-    let zeros = [0; 64 << 10];
+    let zeros = [0; 8 << 10];
     let mut at = file.seek(SeekFrom::Start(from))?;
     while at < WAL_BYTES {
         let count = (WAL_BYTES - at).min(zeros.len() as u64);

@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 const STATES_VERSION: u8 = 1;
 
 /// One receiver as an integer: session, retain, QoS 2, packet identifier, from the highest bit down.
-fn one(receiver: &Receiver) -> i64 {
+fn one(receiver: Receiver) -> i64 {
     let qos_2 = i64::from(receiver.qos == QoS::ExactlyOnce);
     i64::from(receiver.session.0) << 18
         | i64::from(receiver.retain) << 17
@@ -20,7 +20,7 @@ fn one(receiver: &Receiver) -> i64 {
 
 fn from_one(value: i64) -> Option<Receiver> {
     let session = SessionNumber(u32::try_from(value >> 18).ok()?);
-    let packet_id = PacketId::new((value & 0xFFFF) as u16)?;
+    let packet_id = PacketId::new(u16::try_from(value & 0xFFFF).ok()?)?;
     let qos = if value >> 16 & 1 == 1 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
     Some(Receiver { session, packet_id, qos, retain: value >> 17 & 1 == 1 })
 }
@@ -28,14 +28,14 @@ fn from_one(value: i64) -> Option<Receiver> {
 /// The receivers of a message as one column: an integer for one, a blob of varints for many.
 pub fn receivers(receivers: &[Receiver]) -> ToSqlOutput<'static> {
     if let [receiver] = receivers {
-        return ToSqlOutput::Owned(Value::Integer(one(receiver)));
+        return ToSqlOutput::Owned(Value::Integer(one(*receiver)));
     }
-    let mut values: Vec<i64> = receivers.iter().map(one).collect();
+    let mut values: Vec<i64> = receivers.iter().copied().map(one).collect();
     values.sort_unstable();
     let (mut blob, mut session) = (vec![], 0);
     for value in values {
         // The session as a difference, the rest as it is.
-        put_varint(&mut blob, (((value >> 18) - session) as u64) << 18 | (value & 0x3_FFFF) as u64);
+        put_varint(&mut blob, ((value >> 18) - session).unsigned_abs() << 18 | (value & 0x3_FFFF).unsigned_abs());
         session = value >> 18;
     }
     ToSqlOutput::Owned(Value::Blob(blob))

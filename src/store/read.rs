@@ -6,7 +6,7 @@ use super::write::signed;
 use crate::base::Moment;
 use crate::broker::change::Memory;
 use crate::broker::message::{Message, Parts};
-use crate::broker::{MessageId, SessionNumber};
+use crate::broker::{Found, MessageId, SessionNumber};
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{Properties, QoS, Version};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -78,11 +78,7 @@ fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), Sto
 }
 
 /// Reads messages by their numbers, in the order asked for.
-pub fn messages(
-    connection: &mut Connection,
-    ids: &[MessageId],
-    base: u64,
-) -> Result<Vec<(MessageId, Option<Arc<Message>>)>, StoreError> {
+pub fn messages(connection: &mut Connection, ids: &[MessageId], base: u64) -> Result<Found, StoreError> {
     let transaction = connection.transaction()?;
     let sql = format!("SELECT {MESSAGE} FROM msg WHERE id = ?1 AND rc IS NOT NULL");
     let mut select = transaction.prepare_cached(&sql)?;

@@ -10,15 +10,17 @@ const APPLICATION_ID: i64 = 0x4741_5445;
 /// The version this release writes.
 const VERSION: i64 = 1;
 
+/// The file is ours alone: no shared memory file, no file lock per read.
+const EXCLUSIVE: &str = "PRAGMA locking_mode = EXCLUSIVE";
+
 /// Settings of the connection.
 ///
 /// `page_size` 1024: a lone commit writes one block. `synchronous=FULL`: nothing else survives a power cut.
-/// `EXCLUSIVE`: no shared memory file, no file lock per read. No automatic checkpoint: it would run within
+/// No automatic checkpoint: it would run within
 /// a commit; the thread makes them when the answers are out. No memory mapping: a bad sector must be an error
 /// code, not a signal.
 const SETTINGS: &str = "
     PRAGMA page_size = 1024;
-    PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
@@ -46,6 +48,8 @@ const TABLES: &str = "
 /// Opens the database and brings it to the version of this release.
 pub fn open(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
+    // Before the first look: without it SQLite makes a shared memory file, which a full card has no room for.
+    connection.execute_batch(EXCLUSIVE)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -5,8 +5,7 @@ use super::{StoreError, read, schema, write};
 use crate::base::Moment;
 use crate::broker::change::Memory;
 use crate::broker::group::Group;
-use crate::broker::message::Message;
-use crate::broker::{Loaded, MessageId, SessionKey, SessionNumber, StoreFault};
+use crate::broker::{Found, Loaded, MessageId, SessionKey, SessionNumber, StoreFault};
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 use std::path::Path;
@@ -30,7 +29,7 @@ const CHECKPOINT_FRAMES_IDLE: i32 = 500;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How often the store's clock is kept, at most.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+const CLOCK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Something for the thread to do.
 #[derive(Debug)]
@@ -183,7 +182,7 @@ impl Worker {
         Ok(())
     }
 
-    fn load(&mut self, ids: &[MessageId]) -> Result<Vec<(MessageId, Option<Arc<Message>>)>, StoreFault> {
+    fn load(&mut self, ids: &[MessageId]) -> Result<Found, StoreFault> {
         let base = self.base;
         let read = self.connection().and_then(|connection| read::messages(connection, ids, base));
         read.map_err(|error| {

@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Kind, Message, Properties, Version, acknowledge, id};
+use crate::support::wire::{BOTH, Connect, Kind, Message, Properties, Version, acknowledge, id};
 
 #[test]
 fn every_qos_meets_every_subscription() {
@@ -99,7 +99,7 @@ fn a_publisher_receives_its_own_message() {
 fn messages_beyond_the_inflight_limit_wait_for_acknowledgements() {
     let daemon = Daemon::start();
     let maximum = Properties::default().number(id::RECEIVE_MAXIMUM, 3);
-    let connect = crate::support::wire::Connect::clean(Version::V5, "narrow").with(maximum);
+    let connect = Connect::clean(Version::V5, "narrow").with(maximum);
     let (mut subscriber, _) = Client::connect(daemon.address(), &connect);
     subscriber.subscribe("narrow", 2);
     let mut publisher = Client::fresh(daemon.address(), Version::V5, "publisher");
@@ -120,7 +120,9 @@ fn messages_beyond_the_inflight_limit_wait_for_acknowledgements() {
     subscriber.accept(&first);
     assert_eq!(subscriber.message_unacknowledged().text(), "3");
     subscriber.assert_quiet();
-    others.iter().for_each(|message| subscriber.accept(message));
+    for message in &others {
+        subscriber.accept(message);
+    }
     assert_eq!([subscriber.message().text(), subscriber.message().text()], ["4", "5"]);
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::{Daemon, data_dir};
-use crate::support::wire::{BOTH, Message, Received, Version};
+use crate::support::wire::{BOTH, Message, Version};
 
 #[test]
 fn the_last_retained_message_meets_a_new_subscription() {
@@ -85,12 +85,8 @@ fn retained_messages_are_found_by_wildcards() {
         for (filter, expected) in &cases {
             let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
             subscriber.subscribe(filter, 0);
-            let received = subscriber.until_ping().into_iter();
-            let topics = received.map(|received| match received {
-                Received::Publish(message) => message.topic,
-                other => panic!("unwanted: {other:?}"),
-            });
-            let mut topics: Vec<String> = topics.collect();
+            let messages = subscriber.messages_until_ping().into_iter();
+            let mut topics: Vec<String> = messages.map(|message| message.topic).collect();
             topics.sort();
             assert_eq!(&topics, expected, "{filter}");
             subscriber.disconnect();
@@ -114,11 +110,9 @@ fn retained_messages_survive_kill9_and_so_does_their_clearing() {
     let daemon = Daemon::start_on(data.path());
     let mut subscriber = Client::fresh(daemon.address(), Version::V311, "subscriber");
     subscriber.subscribe("r/#", 0);
-    let received = subscriber.until_ping().into_iter().map(|received| match received {
-        Received::Publish(message) => (message.topic.clone(), message.text()),
-        other => panic!("unwanted: {other:?}"),
-    });
-    let mut received: Vec<(String, String)> = received.collect();
+    let messages = subscriber.messages_until_ping();
+    let mut received: Vec<(String, String)> =
+        messages.iter().map(|message| (message.topic.clone(), message.text())).collect();
     received.sort();
     let expected: Vec<_> = (1..20).step_by(2).map(|number| (format!("r/{number:02}"), number.to_string())).collect();
     assert_eq!(received, expected);

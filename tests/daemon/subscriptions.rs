@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Message, Properties, Received, Version, id};
+use crate::support::wire::{BOTH, Message, Properties, Version, id};
 
 /// Filter, topic names it matches, topic names it does not.
 const MATCHES: [(&str, &[&str], &[&str]); 16] = [
@@ -35,11 +35,9 @@ fn filters_match_as_specified() {
             for topic in matching.iter().chain(other) {
                 publisher.publish(&Message::new(topic, "x", 1));
             }
-            let received = subscriber.until_ping().into_iter().map(|received| match received {
-                Received::Publish(message) => message.topic,
-                other => panic!("unwanted: {other:?}"),
-            });
-            assert_eq!(received.collect::<Vec<_>>(), matching, "{filter} in {version:?}");
+            let messages = subscriber.messages_until_ping().into_iter();
+            let topics: Vec<String> = messages.map(|message| message.topic).collect();
+            assert_eq!(topics, matching, "{filter} in {version:?}");
             subscriber.disconnect();
         }
     }
@@ -56,11 +54,7 @@ fn overlapping_filters_deliver_at_the_highest_qos() {
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
         publisher.publish(&Message::new("over/lap", "x", 2));
         // [MQTT-3.3.5-1] one copy or one for each filter, but the highest QoS is among them.
-        let received = subscriber.until_ping().into_iter();
-        let qos = received.filter_map(|received| match received {
-            Received::Publish(message) => Some(message.qos),
-            _ => None,
-        });
+        let qos = subscriber.messages_until_ping().into_iter().map(|message| message.qos);
         assert_eq!(qos.max(), Some(2), "{version:?}");
     }
 }

@@ -7,6 +7,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+/// Where the gateway tells about itself.
+const GATEWAY_TOPICS: &str = "home/$gw/";
+
 /// Why there is no further packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
@@ -83,7 +86,6 @@ impl Client {
     }
 
     /// The next packet; fails when there is none.
-    #[expect(clippy::should_implement_trait, reason = "it fails instead of ending")]
     pub fn next(&mut self) -> Received {
         self.receive(PATIENCE).unwrap_or_else(|end| panic!("no packet: {end:?}"))
     }
@@ -227,6 +229,16 @@ impl Client {
         self.send(&PINGREQ);
         self.pick("PINGRESP", |received| (*received == Received::Pingresp).then_some(()));
         self.inbox.drain(..).collect()
+    }
+
+    /// The messages up to the answer to a ping, without what the gateway publishes about itself.
+    pub fn messages_until_ping(&mut self) -> Vec<Message> {
+        let received = self.until_ping().into_iter();
+        let messages = received.filter_map(|received| match received {
+            Received::Publish(message) => Some(message),
+            _ => None,
+        });
+        messages.filter(|message| !message.topic.starts_with(GATEWAY_TOPICS)).collect()
     }
 
     /// Fails if the broker sent anything. Whoever published before must have its own answer: then the

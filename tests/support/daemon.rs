@@ -31,7 +31,7 @@ pub struct Daemon {
     address: SocketAddr,
     data: PathBuf,
     /// Lives as long as the daemon when nobody else keeps the data.
-    _owned: Option<tempfile::TempDir>,
+    owned: Option<tempfile::TempDir>,
 }
 
 impl Daemon {
@@ -39,7 +39,7 @@ impl Daemon {
     pub fn start() -> Self {
         let owned = data_dir();
         let mut daemon = Self::start_on(owned.path());
-        daemon._owned = Some(owned);
+        daemon.owned = Some(owned);
         daemon
     }
 
@@ -94,6 +94,15 @@ impl Drop for Daemon {
     }
 }
 
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    /// None when a signal ended it.
+    pub code: Option<i32>,
+    pub output: String,
+    pub errors: String,
+}
+
 /// A process that does not listen yet, and may never.
 pub struct Starting {
     child: Option<Child>,
@@ -118,27 +127,36 @@ impl Starting {
         Self { child: Some(child), lines, data: data.to_owned() }
     }
 
-    /// Waits for the line that says where it listens; an error tells how it ended instead.
-    pub fn listening(mut self) -> Result<Daemon, String> {
+    /// Waits for the line that says where it listens; an error tells what it said instead.
+    pub fn listening(self) -> Result<Daemon, String> {
+        self.listening_at(1).map(|(daemon, _)| daemon)
+    }
+
+    /// Waits until it has told so many addresses.
+    pub fn listening_at(mut self, count: usize) -> Result<(Daemon, Vec<SocketAddr>), String> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        let mut addresses = Vec::new();
+        while addresses.len() < count {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                return Err(format!("it does not listen; it said:\n{}", log(&self.data)));
+                let ended = self.child.as_mut().map(Child::try_wait);
+                return Err(format!("it does not listen ({ended:?}); it said:\n{}", log(&self.data)));
             };
             let address = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(" (mqtt)"));
             if let Some(address) = address {
-                let address = address.parse().map_err(|_| format!("no address: {line}"))?;
-                let child = self.child.take().expect("still starting");
-                return Ok(Daemon { child, address, data: self.data.clone(), _owned: None });
+                addresses.push(address.parse().map_err(|_| format!("no address: {line}"))?);
             }
         }
+        let child = self.child.take().expect("still starting");
+        let daemon = Daemon { child, address: addresses[0], data: self.data.clone(), owned: None };
+        Ok((daemon, addresses))
     }
 
-    /// Waits until the process ends by itself; tells how, and what it wrote to standard error.
-    pub fn ended(mut self) -> (ExitStatus, String) {
+    /// Waits until the process ends by itself.
+    pub fn ended(mut self) -> Ended {
         let status = wait(self.child.as_mut().expect("still starting"));
-        (status, log(&self.data))
+        let output: Vec<String> = self.lines.iter().collect();
+        Ended { code: status.code(), output: output.join("\n"), errors: log(&self.data) }
     }
 
     /// Kills it in whatever it is doing.

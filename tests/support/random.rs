@@ -1,4 +1,4 @@
-//! A small seeded generator (SplitMix64), so that a run that failed can be repeated.
+//! A small seeded generator (`SplitMix64`), so that a run that failed can be repeated.
 
 use std::ops::Range;
 

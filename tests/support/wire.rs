@@ -282,7 +282,9 @@ pub fn subscribe(version: Version, packet_id: u16, properties: &Properties, filt
 pub fn unsubscribe(version: Version, packet_id: u16, filters: &[&str]) -> Vec<u8> {
     let mut body = packet_id.to_be_bytes().to_vec();
     body.extend(Properties::default().encode(version));
-    filters.iter().for_each(|filter| body.extend(text(filter)));
+    for filter in filters {
+        body.extend(text(filter));
+    }
     packet(0xa2, &body)
 }
 

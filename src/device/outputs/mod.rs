@@ -5,6 +5,8 @@
 
 mod output;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use super::command::{Action, Command, CommandResult, Status};
@@ -230,14 +232,20 @@ impl Outputs {
 
     /// Ends what is waiting and what pulses, because something else takes its place.
     fn supersede(&mut self, index: usize, status: Status, reason: Option<&str>) {
-        let output = &mut self.switches[index];
-        let waiting = output.waiting.take().map(|wish| wish.cause);
-        let pulsing = output.pulse.take().map(Cause::Pulse);
-        for cause in [waiting, pulsing].into_iter().flatten() {
-            if let Some((ticket, id)) = cause.into_sender() {
-                let result = CommandResult { reason: reason.map(str::to_owned), ..CommandResult::new(id, status) };
-                self.events.push_back(OutputEvent::Result { output: index, ticket, result });
-            }
+        self.end_waiting(index, status, reason);
+        let pulse = self.switches[index].pulse.take();
+        self.end(index, pulse.map(Cause::Pulse), status, reason);
+    }
+
+    fn end_waiting(&mut self, index: usize, status: Status, reason: Option<&str>) {
+        let waiting = self.switches[index].waiting.take();
+        self.end(index, waiting.map(|wish| wish.cause), status, reason);
+    }
+
+    fn end(&mut self, index: usize, cause: Option<Cause>, status: Status, reason: Option<&str>) {
+        if let Some((ticket, id)) = cause.and_then(Cause::into_sender) {
+            let result = CommandResult { reason: reason.map(str::to_owned), ..CommandResult::new(id, status) };
+            self.events.push_back(OutputEvent::Result { output: index, ticket, result });
         }
     }
 
@@ -260,6 +268,7 @@ impl Outputs {
             Some(writing) => {
                 output.writing = Some(writing);
                 self.write_failed(now, index, "not-verified");
+                self.switches[index].known = Some(on);
             }
             None => self.changed_by_device(now, index, on),
         }
@@ -279,6 +288,8 @@ impl Outputs {
     fn write_failed(&mut self, now: Moment, index: usize, reason: &str) {
         let output = &mut self.switches[index];
         let Some(writing) = output.writing.take() else { return };
+        // The write may still take effect: until the next observation everything is possible.
+        output.known = None;
         match writing.wish.cause {
             Cause::Command(order) => {
                 let result = CommandResult {
@@ -289,7 +300,9 @@ impl Outputs {
             }
             // What is not commanded is a duty: it is tried until it succeeds or a command takes its place.
             cause @ (Cause::Pulse(_) | Cause::MaxOn | Cause::System) => {
-                if output.waiting.is_none() {
+                if output.waiting.is_some() {
+                    self.end(index, Some(cause), Status::Superseded, None);
+                } else {
                     output.waiting = Some(Wish { on: writing.wish.on, cause, not_before: now + RETRY });
                 }
             }
@@ -301,12 +314,10 @@ impl Outputs {
         for index in 0..self.switches.len() {
             self.switches[index].known = None;
             self.write_failed(now, index, "offline");
-            let waits_for_command =
-                self.switches[index].waiting.as_ref().is_some_and(|wish| matches!(wish.cause, Cause::Command(_)));
-            if waits_for_command {
-                let pulse = self.switches[index].pulse.take();
-                self.supersede(index, Status::Failed, Some("offline"));
-                self.switches[index].pulse = pulse;
+            // A duty waits on: the end of a pulse, or of the longest time on.
+            let waiting = self.switches[index].waiting.as_ref();
+            if waiting.is_some_and(|wish| matches!(wish.cause, Cause::Command(_))) {
+                self.end_waiting(index, Status::Failed, Some("offline"));
             }
         }
     }

@@ -118,18 +118,20 @@ impl Output {
         self.known.replace(on) != Some(on)
     }
 
-    /// Since when it has been known to be off.
+    /// Since when it has been known to be off, with nothing on its way that could change that.
     fn off_since(&self) -> Option<Moment> {
+        let is_settled = self.writing.is_none() && self.target() == Some(false);
         match (self.known, self.last) {
-            (Some(false), Some((false, since))) if self.target() == Some(false) => Some(since),
+            (Some(false), Some((false, since))) if is_settled => Some(since),
             _ => None,
         }
     }
 
     /// When it has been on for as long as it may.
     fn max_on_end(&self) -> Option<Moment> {
-        match (self.known, self.last, self.spec.settings.max_on) {
-            (Some(true), Some((true, since)), Some(max_on)) if self.target() == Some(true) => Some(since + max_on),
+        let is_to_be_off = self.target() == Some(false);
+        match (self.last, self.spec.settings.max_on) {
+            (Some((true, since)), Some(max_on)) if !is_to_be_off => Some(since + max_on),
             _ => None,
         }
     }
@@ -145,7 +147,8 @@ impl Outputs {
         let output = &mut self.switches[index];
         if due(output.pulse.as_ref().map(|pulse| pulse.until)) || due(output.max_on_end()) {
             let cause = output.pulse.take().map_or(Cause::MaxOn, Cause::Pulse);
-            output.waiting = Some(Wish { on: false, cause, not_before: now });
+            self.end_waiting(index, Status::Superseded, Some("max-on"));
+            self.switches[index].waiting = Some(Wish { on: false, cause, not_before: now });
         }
         if due(self.start(index)) {
             self.begin(now, index);

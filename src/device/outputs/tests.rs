@@ -65,17 +65,13 @@ impl Bench {
     fn run(&mut self, length: Duration) {
         let end = self.now + length;
         for _ in 0..1000 {
-            match self.machine.next_deadline().filter(|deadline| *deadline <= end) {
-                Some(deadline) => {
-                    assert!(deadline > self.now, "a deadline of the past was left: {:?}", self.machine);
-                    self.now = deadline;
-                    self.tell(OutputInput::Time);
-                }
-                None => {
-                    self.now = end;
-                    return;
-                }
-            }
+            let Some(deadline) = self.machine.next_deadline().filter(|deadline| *deadline <= end) else {
+                self.now = end;
+                return;
+            };
+            assert!(deadline > self.now, "a deadline of the past was left: {:?}", self.machine);
+            self.now = deadline;
+            self.tell(OutputInput::Time);
         }
         panic!("the machine does not come to rest: {:?}", self.machine);
     }
@@ -332,4 +328,40 @@ fn a_pulse_that_is_off_is_refused() {
     bench.command(0, r#"{"value":false,"pulse":"1s"}"#);
     assert_eq!(bench.told(), [r#"0 result 0 {"status":"rejected","reason":"pulse-must-be-on"}"#]);
     assert_eq!(bench.machine.state(0), Some(false));
+}
+
+#[test]
+fn an_output_that_is_still_on_its_way_to_on_blocks_the_other() {
+    let mut bench = Bench::new(SETTINGS, Some(ms(2000)));
+    bench.follows = false;
+    bench.command(0, "true");
+    bench.command(0, "false");
+    bench.command(1, "true");
+    bench.run(ms(1000));
+    assert!(!bench.told().contains(&"0 write 1=true".to_owned()));
+    bench.tell(OutputInput::Observed { output: 0, on: true });
+    bench.tell(OutputInput::Observed { output: 0, on: false });
+    assert_eq!(bench.told().last().map(String::as_str), Some("1000 target 0=None"));
+    bench.run(ms(600));
+    assert_eq!(bench.told(), ["1500 write 1=true"]);
+}
+
+#[test]
+fn after_a_write_that_was_not_confirmed_the_state_is_unknown() {
+    let mut bench = Bench::new(SETTINGS, Some(ms(200)));
+    bench.follows = false;
+    bench.command(0, "true");
+    bench.run(ms(1000));
+    bench.told();
+    bench.command(1, "true");
+    bench.command(0, "toggle");
+    assert_eq!(
+        bench.told(),
+        [
+            r#"1000 result 1 {"status":"rejected","reason":"interlock:up"}"#,
+            r#"1000 result 0 {"status":"rejected","reason":"unknown-state"}"#
+        ]
+    );
+    bench.tell(OutputInput::Observed { output: 0, on: false });
+    assert_eq!(bench.told(), ["1000 state 0=false"]);
 }

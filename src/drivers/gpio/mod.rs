@@ -8,7 +8,7 @@ mod rppal;
 pub(super) mod simulated;
 
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, stopped};
+use super::{DriverError, House, Start, remembered, stopped};
 use crate::config::{DeviceSettings, GpioDevice};
 use crate::device::{Button, Debounce, OutputEvent, OutputInput, OutputSpec, Outputs, Value};
 use lines::{Edge, LineSpec, Lines, Role};
@@ -39,7 +39,9 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = meta::describe(house, device, gpio);
-    let mut door = Door::open(&house.connect, &house.settings.gateway.base, device.command_ttl, &meta).await?;
+    let kept = remembered(gpio.outputs.iter().map(|output| (&output.id, &output.output)));
+    let base = &house.settings.gateway.base;
+    let mut door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
     let outputs = Outputs::new(gpio.outputs.iter().map(spec).collect(), gpio.interlock.clone());
     let last: Vec<Option<bool>> = gpio.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let states = match start {
@@ -60,7 +62,6 @@ pub(super) async fn run(
     loop {
         let deadline = running.next_deadline();
         tokio::select! {
-            biased;
             () = stopped(&mut stop) => return running.end().await,
             edge = running.lines.edge() => running.edge(edge?)?,
             asked = running.door.next() => running.asked(asked?)?,
@@ -206,17 +207,20 @@ impl<'d> Device<'d> {
     fn write(&mut self, output: usize, on: bool) -> Result<(), DriverError> {
         let id = &self.gpio.outputs[output].id;
         let written = self.lines.write(output, on).and_then(|()| self.lines.read(output));
-        let input = match written {
+        let now = self.house.clock.now();
+        match written {
             Ok(on) => {
                 self.door.well(id)?;
-                OutputInput::Observed { output, on }
+                self.outputs.handle(now, OutputInput::Observed { output, on });
             }
             Err(error) => {
                 self.door.trouble(id, "write", &error.to_string())?;
-                OutputInput::WriteFailed { output, reason: error.to_string() }
+                self.outputs.handle(now, OutputInput::WriteFailed { output, reason: error.to_string() });
+                if let Ok(on) = self.lines.read(output) {
+                    self.outputs.handle(now, OutputInput::Observed { output, on });
+                }
             }
-        };
-        self.outputs.handle(self.house.clock.now(), input);
+        }
         Ok(())
     }
 }

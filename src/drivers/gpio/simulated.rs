@@ -5,13 +5,12 @@
 use super::lines::{Edge, LineError, LineSpec, Role};
 use crate::config::Bias;
 use crate::drivers::clock::Clock;
-use std::collections::BTreeMap;
-use std::future::pending;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-/// Edges of one device that wait to be handled; the kernel's own default is 16 for each line.
-const EDGES_MAX: usize = 256;
+/// Edges of one device that wait to be handled; as in the kernel, the oldest are lost beyond that.
+const EDGES_MAX: usize = 64;
 
 /// All simulated lines of the gateway.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +25,38 @@ struct SimulatedLine {
     active_low: bool,
     owned: bool,
     /// Where edges go, if the line is an input: its index and its device.
-    watcher: Option<(usize, mpsc::Sender<Edge>)>,
+    watcher: Option<(usize, Arc<Edges>)>,
+}
+
+/// The edges of one device.
+#[derive(Debug, Default)]
+struct Edges {
+    waiting: Mutex<VecDeque<Edge>>,
+    arrived: Notify,
+}
+
+impl Edges {
+    fn push(&self, edge: Edge) {
+        let mut waiting = self.lock();
+        if waiting.len() >= EDGES_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back(edge);
+        self.arrived.notify_one();
+    }
+
+    async fn next(&self) -> Edge {
+        loop {
+            if let Some(edge) = self.lock().pop_front() {
+                return edge;
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Edge>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The simulated lines of one device.
@@ -34,7 +64,7 @@ struct SimulatedLine {
 pub(super) struct Lines {
     chip: SimulatedChip,
     names: Vec<String>,
-    edges: mpsc::Receiver<Edge>,
+    edges: Arc<Edges>,
 }
 
 impl SimulatedChip {
@@ -45,8 +75,7 @@ impl SimulatedChip {
         let Some((index, watcher)) = &line.watcher else { return false };
         if line.high != high {
             line.high = high;
-            // Edges beyond the limit are lost, as in the kernel.
-            let _ = watcher.try_send(Edge { line: *index, level: high != line.active_low, at: clock.now() });
+            watcher.push(Edge { line: *index, level: high != line.active_low, at: clock.now() });
         }
         true
     }
@@ -66,7 +95,7 @@ impl SimulatedChip {
 
 impl Lines {
     pub(super) fn open(chip: &SimulatedChip, specs: &[LineSpec<'_>]) -> Result<Self, LineError> {
-        let (sender, edges) = mpsc::channel(EDGES_MAX);
+        let edges = Arc::new(Edges::default());
         let mut lines = chip.lock();
         let names: Vec<String> = specs.iter().map(|spec| spec.line.address.to_string()).collect();
         if let Some(taken) = names.iter().find(|name| lines.get(*name).is_some_and(|line| line.owned)) {
@@ -80,7 +109,7 @@ impl Lines {
                     high = initial.map_or(high, |on| on != spec.line.active_low);
                     None
                 }
-                Role::Input { .. } => Some((index, sender.clone())),
+                Role::Input { .. } => Some((index, edges.clone())),
             };
             let line = SimulatedLine { high, active_low: spec.line.active_low, owned: true, watcher };
             lines.insert(name.clone(), line);
@@ -100,11 +129,7 @@ impl Lines {
     }
 
     pub(super) async fn edge(&mut self) -> Edge {
-        match self.edges.recv().await {
-            Some(edge) => edge,
-            // Without inputs there is no sender left, and never an edge.
-            None => pending().await,
-        }
+        self.edges.next().await
     }
 }
 

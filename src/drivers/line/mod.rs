@@ -6,7 +6,8 @@ pub(super) mod peer;
 
 use super::backoff::Backoff;
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, output_meta, stopped};
+use super::simulation::SimulatedPort;
+use super::{DriverError, House, Start, output_meta, remembered, stopped};
 use crate::base::Moment;
 use crate::config::{BusSettings, DeviceSettings, LineDevice, PortSource};
 use crate::device::{Meta, OutputEvent, OutputInput, OutputSpec, Outputs, PropertyMeta, Value};
@@ -27,6 +28,15 @@ const FAILSAFE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The part in `$problem` that stands for the port.
 const PORT: &str = "port";
+
+/// What went wrong: with the port, which is opened again, or with the driver, which ends.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Port(std::io::Error),
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+}
 
 /// One device while it runs.
 struct Device<'d> {
@@ -63,36 +73,40 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = describe(house, device, line);
-    let door = Door::open(&house.connect, &house.settings.gateway.base, device.command_ttl, &meta).await?;
+    let kept = remembered(line.outputs.iter().map(|output| (&output.id, &output.output)));
+    let base = &house.settings.gateway.base;
+    let door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
     let mut running = Device::new(house, line, door, start);
     let mut backoff = Backoff::new(REOPEN_MIN, REOPEN_MAX);
     let mut reopen = Some(house.clock.now());
     loop {
         let deadline = [reopen, running.next_deadline()].into_iter().flatten().min();
-        let failed = tokio::select! {
-            biased;
+        let result = tokio::select! {
             () = stopped(&mut stop) => return running.end().await,
             bytes = read(&mut running.port) => match bytes {
                 Ok(bytes) => {
                     backoff.succeeded();
-                    running.received(&bytes).await?
+                    running.received(&bytes).await
                 }
-                Err(error) => Some(error),
+                Err(error) => Err(Failure::Port(error)),
             },
-            asked = running.door.next() => running.asked(asked?).await?,
+            asked = running.door.next() => running.asked(asked?).await,
             () = house.clock.sleep_until(deadline) => {
-                if reopen.is_some_and(|reopen| reopen <= house.clock.now()) {
-                    reopen = None;
-                    running.open()?
+                if reopen.take_if(|reopen| *reopen <= house.clock.now()).is_some() {
+                    running.open()
                 } else {
-                    running.tell_outputs(OutputInput::Time).await?
+                    running.tell_outputs(OutputInput::Time).await
                 }
             }
         };
         running.tell_stale()?;
-        if let Some(error) = failed {
-            running.lose(&error)?;
-            reopen = Some(house.clock.now() + backoff.after_failure());
+        match result {
+            Ok(()) => {}
+            Err(Failure::Driver(error)) => return Err(error),
+            Err(Failure::Port(error)) => {
+                running.lose(&error)?;
+                reopen = Some(house.clock.now() + backoff.after_failure());
+            }
         }
     }
 }
@@ -142,10 +156,11 @@ impl<'d> Device<'d> {
         Self { house, line, bus, door, port, settled_at, reader, outputs, restore, values }
     }
 
-    /// Opens the port; what went wrong is told by the error inside.
-    fn open(&mut self) -> Result<Option<std::io::Error>, DriverError> {
+    /// Opens the port.
+    fn open(&mut self) -> Result<(), Failure> {
         let Some(path) = self.path() else {
-            return Ok(Some(std::io::Error::new(std::io::ErrorKind::NotFound, "the simulated port is unplugged")));
+            let unplugged = "the simulated port is unplugged";
+            return Err(Failure::Port(std::io::Error::new(std::io::ErrorKind::NotFound, unplugged)));
         };
         match Port::open(&path, self.bus.mode) {
             Ok(port) => {
@@ -153,12 +168,12 @@ impl<'d> Device<'d> {
                 self.settled_at = self.house.clock.now() + self.bus.settle;
                 self.reader = LineReader::default();
                 tracing::info!(bus = self.bus.id, path = %path.display(), "port opened");
-                Ok(None)
+                Ok(())
             }
             Err(error) => {
                 let text = format!("{}: {error}", path.display());
                 self.door.trouble(PORT, "open", &text)?;
-                Ok(Some(error))
+                Err(Failure::Port(error))
             }
         }
     }
@@ -166,7 +181,7 @@ impl<'d> Device<'d> {
     fn path(&self) -> Option<PathBuf> {
         match &self.bus.port {
             PortSource::Path(path) => Some(path.clone()),
-            PortSource::Simulated(_) => self.house.simulation.port(&self.bus.id).and_then(|port| port.path()),
+            PortSource::Simulated(_) => self.house.simulation.port(&self.bus.id).and_then(SimulatedPort::path),
         }
     }
 
@@ -187,26 +202,22 @@ impl<'d> Device<'d> {
         Ok(())
     }
 
-    async fn received(&mut self, bytes: &[u8]) -> Result<Option<std::io::Error>, DriverError> {
+    async fn received(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         if self.house.clock.now() < self.settled_at {
-            return Ok(None);
+            return Ok(());
         }
         for line in self.reader.read(bytes) {
             match line {
-                Line::Text(text) => {
-                    if let Some(error) = self.line(&text).await? {
-                        return Ok(Some(error));
-                    }
-                }
+                Line::Text(text) => self.line(&text).await?,
                 Line::NotText => self.door.trouble(PORT, "read", "the device sends bytes that are no text")?,
                 Line::TooLong => self.door.trouble(PORT, "read", "the device sends a line without end")?,
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// One line: its values, then the outputs it tells about.
-    async fn line(&mut self, text: &str) -> Result<Option<std::io::Error>, DriverError> {
+    async fn line(&mut self, text: &str) -> Result<(), Failure> {
         let mut observed = Vec::new();
         let mut known = false;
         for (key, value) in format::pairs(self.line.read, text) {
@@ -224,7 +235,7 @@ impl<'d> Device<'d> {
             }
         }
         if !known {
-            return Ok(None);
+            return Ok(());
         }
         self.door.well(PORT)?;
         let mut inputs = Vec::new();
@@ -237,11 +248,9 @@ impl<'d> Device<'d> {
             inputs.push(OutputInput::Restore(states));
         }
         for input in inputs {
-            if let Some(error) = self.tell_outputs(input).await? {
-                return Ok(Some(error));
-            }
+            self.tell_outputs(input).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
     /// A property's value; whether it could be read.
@@ -276,16 +285,16 @@ impl<'d> Device<'d> {
         Ok(())
     }
 
-    async fn asked(&mut self, asked: Asked) -> Result<Option<std::io::Error>, DriverError> {
+    async fn asked(&mut self, asked: Asked) -> Result<(), Failure> {
         match asked {
             Asked::Set { property, ticket, command } => {
                 let output = self.line.outputs.iter().position(|output| output.id == property);
                 match output {
                     Some(output) => self.tell_outputs(OutputInput::Command { output, ticket, command }).await,
-                    None => Ok(None),
+                    None => Ok(()),
                 }
             }
-            Asked::Get { property } => self.read_again(&property).map(|()| None),
+            Asked::Get { property } => Ok(self.read_again(&property)?),
         }
     }
 
@@ -308,8 +317,8 @@ impl<'d> Device<'d> {
         stale.chain(self.outputs.next_deadline()).min()
     }
 
-    /// Hands something to the outputs and does what they want done. The error inside is the port's.
-    async fn tell_outputs(&mut self, input: OutputInput) -> Result<Option<std::io::Error>, DriverError> {
+    /// Hands something to the outputs and does what they want done.
+    async fn tell_outputs(&mut self, input: OutputInput) -> Result<(), Failure> {
         self.outputs.handle(self.house.clock.now(), input);
         while let Some(event) = self.outputs.poll_output() {
             let OutputEvent::Write { output, on } = event else {
@@ -318,11 +327,9 @@ impl<'d> Device<'d> {
             };
             let Some(port) = &mut self.port else { continue };
             let command = format::command(&self.line.outputs[output].write, on);
-            if let Err(error) = port.write(command.as_bytes()).await {
-                return Ok(Some(error));
-            }
+            port.write(command.as_bytes()).await.map_err(Failure::Port)?;
         }
-        Ok(None)
+        Ok(())
     }
 
     fn tell(&mut self, event: &OutputEvent) -> Result<(), DriverError> {
@@ -345,18 +352,15 @@ impl<'d> Device<'d> {
         self.door.close().await
     }
 
-    async fn failsafe(&mut self) -> Result<(), DriverError> {
-        let mut failed = self.tell_outputs(OutputInput::Failsafe).await?;
-        while !self.outputs.is_idle() && failed.is_none() && self.port.is_some() {
+    async fn failsafe(&mut self) -> Result<(), Failure> {
+        self.tell_outputs(OutputInput::Failsafe).await?;
+        while !self.outputs.is_idle() && self.port.is_some() {
             let deadline = self.next_deadline();
-            failed = tokio::select! {
-                bytes = read(&mut self.port) => match bytes {
-                    Ok(bytes) => self.received(&bytes).await?,
-                    Err(error) => Some(error),
-                },
+            tokio::select! {
+                bytes = read(&mut self.port) => self.received(&bytes.map_err(Failure::Port)?).await?,
                 () = self.house.clock.sleep_until(deadline) => self.tell_outputs(OutputInput::Time).await?,
-            };
+            }
         }
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        Ok(())
     }
 }

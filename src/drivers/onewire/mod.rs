@@ -28,7 +28,8 @@ pub(super) async fn run(
     property.unit = Some("°C".to_owned());
     property.class = Some("temperature".to_owned());
     meta.properties.insert(TEMPERATURE.to_owned(), property);
-    let mut door = Door::open(&house.connect, &house.settings.gateway.base, device.command_ttl, &meta).await?;
+    let base = &house.settings.gateway.base;
+    let mut door = Door::open(&house.connect, base, device.command_ttl, &meta, Vec::new()).await?;
     let mut thermometer = Thermometer { readings: Readings::new(onewire.reject), value: None };
     let mut every = tokio::time::interval(onewire.every);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

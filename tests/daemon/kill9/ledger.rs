@@ -7,6 +7,10 @@ use std::fmt;
 /// Broken promises that are told one by one; the rest is counted.
 const TOLD_MAX: usize = 30;
 
+/// Messages that may be under way to one subscriber: beyond that, publishers wait and sleepers come, so that a long
+/// run does not end in one long drain.
+const LAG_MAX: u64 = 5_000;
+
 /// Messages of one publisher to one topic, numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stream {
@@ -34,6 +38,11 @@ impl Stream {
         }
     }
 
+    /// Whether each of its messages must reach every subscriber.
+    fn is_due(self) -> bool {
+        matches!(self.kind, Kind::Qos(1..))
+    }
+
     pub fn message(self, number: u32) -> Message {
         match self.kind {
             Kind::Qos(qos) => Message::new(&format!("load/{}/{qos}", self.publisher), number.to_string(), qos),
@@ -58,6 +67,8 @@ impl Stream {
 pub struct Reader {
     qos: u8,
     streams: BTreeMap<Stream, Arrivals>,
+    /// Different messages of QoS 1 and 2 that arrived.
+    arrived: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -70,7 +81,7 @@ struct Arrivals {
 
 impl Reader {
     pub fn new(qos: u8) -> Self {
-        Self { qos, streams: BTreeMap::new() }
+        Self { qos, streams: BTreeMap::new(), arrived: 0 }
     }
 }
 
@@ -81,6 +92,8 @@ pub struct Ledger {
     sent: BTreeMap<Stream, u32>,
     /// Highest number confirmed, by stream.
     confirmed: BTreeMap<Stream, u32>,
+    /// Messages that every subscriber must get.
+    due: u64,
     broken: Vec<String>,
     confirmations: u64,
     deliveries: u64,
@@ -93,6 +106,7 @@ impl Ledger {
             readers,
             sent: BTreeMap::new(),
             confirmed: BTreeMap::new(),
+            due: 0,
             broken: Vec::new(),
             confirmations: 0,
             deliveries: 0,
@@ -114,7 +128,18 @@ impl Ledger {
     pub fn send(&mut self, stream: Stream) -> u32 {
         let sent = self.sent.entry(stream).or_default();
         *sent += 1;
+        self.due += u64::from(stream.is_due());
         *sent
+    }
+
+    /// Whether so much is under way to a subscriber that it must come.
+    pub fn is_behind(&self, reader: usize) -> bool {
+        self.due - self.readers[reader].arrived > LAG_MAX
+    }
+
+    /// Whether publishers must wait for a subscriber.
+    pub fn is_crowded(&self) -> bool {
+        self.readers.iter().any(|reader| self.due - reader.arrived > 2 * LAG_MAX)
     }
 
     /// The gateway said that it has this message.
@@ -156,7 +181,10 @@ impl Ledger {
         let is_late = number < arrivals.highest;
         let highest = arrivals.highest;
         arrivals.highest = number.max(highest);
-        arrivals.count += u32::from(!is_repeated);
+        if !is_repeated {
+            arrivals.count += 1;
+            self.readers[reader].arrived += u64::from(stream.is_due() && number <= sent);
+        }
         let broken = match (is_repeated, is_late) {
             _ if number > sent || number == 0 => "was never sent".to_owned(),
             (true, _) if qos == 1 => {
@@ -180,7 +208,7 @@ impl Ledger {
     /// Streams that must arrive whole, with what was sent on them.
     fn due(&self) -> impl Iterator<Item = (Stream, u32)> {
         let sent = self.sent.iter().map(|(stream, sent)| (*stream, *sent));
-        sent.filter(|(stream, _)| matches!(stream.kind, Kind::Qos(1..)))
+        sent.filter(|(stream, _)| stream.is_due())
     }
 
     /// Every broken promise. Nothing is confirmed in part at the end: publishers went on until all was confirmed.
@@ -234,7 +262,9 @@ mod tests {
             ledger.confirm(stream, number);
         }
         for reader in [0, 1] {
-            arrivals.iter().for_each(|number| ledger.deliver(reader, stream, *number));
+            for number in arrivals {
+                ledger.deliver(reader, stream, *number);
+            }
         }
         ledger.broken()
     }

@@ -9,6 +9,9 @@ use crate::support::random::Random;
 use crate::support::wire::{Connect, Kind, Received, Version, acknowledge, id};
 use std::collections::VecDeque;
 
+/// Reason of 5.0 for a packet identifier that is not in use.
+const NOT_FOUND: u8 = 0x92;
+
 /// One publisher with a session that lasts.
 pub struct Publisher {
     pub number: usize,
@@ -42,10 +45,9 @@ impl Publisher {
     pub fn run(&self, world: &World, random: Random) {
         let mut session =
             Session { publisher: self, world, random, pending: VecDeque::new(), last_packet_id: 0, is_known: false };
-        while let Some(place) = world.wait_for_place(|_| true) {
+        while let Some(place) = world.wait_for_place(|_, _| true) {
             match session.visit(place) {
                 Ok(()) if place.is_last => return,
-                Ok(()) => {}
                 Err(end) if world.is_up(place) => {
                     let what = format!("publisher {}: round {}: connection {end:?}", self.number, place.round);
                     world.note(|ledger| ledger.breach(what));
@@ -53,7 +55,7 @@ impl Publisher {
                         return;
                     }
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }
@@ -89,12 +91,17 @@ impl Session<'_> {
         self.resend(&mut client)?;
         loop {
             let mut batch = Vec::new();
-            while !place.is_last && self.pending.len() < window {
+            let is_crowded = self.world.note(|ledger| ledger.is_crowded());
+            while !place.is_last && !is_crowded && self.pending.len() < window {
                 batch.extend(self.next_message());
             }
             send(&mut client, &batch)?;
             if self.pending.is_empty() {
-                return Ok(());
+                self.world.wait_while_crowded(place);
+                if place.is_last || !self.world.is_up(place) {
+                    return Ok(());
+                }
+                continue;
             }
             let received = client.receive(PATIENCE)?;
             self.handle(&received, &mut client)?;
@@ -154,9 +161,8 @@ impl Session<'_> {
         let pending = &mut self.pending[index];
         let (stream, number) = (pending.stream, pending.number);
         match (kind, stream.qos()) {
-            // "Packet Identifier not found" is no error while a connection is resumed (MQTT 5.0 table 3-7): the broker
-            // was killed after it had forgotten the identifier and before it could say so.
-            (Kind::Pubcomp, 2) if pending.is_received && reason == 0x92 => {
+            // PUBCOMP was sent and lost with the connection, so the gateway has forgotten the identifier.
+            (Kind::Pubcomp, 2) if pending.is_received && reason == NOT_FOUND => {
                 self.pending.remove(index);
             }
             _ if reason >= 0x80 => return Err(End::Garbled(format!("{stream:?} number {number}: {received:?}"))),

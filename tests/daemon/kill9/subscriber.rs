@@ -1,7 +1,7 @@
 //! A subscriber that keeps its side: at QoS 2 it remembers received packet identifiers until they are released,
 //! also across connections, so what reaches the application twice was delivered twice by the gateway.
 
-use super::ledger::Stream;
+use super::ledger::{Ledger, Stream};
 use super::world::{Place, World};
 use crate::support::PATIENCE;
 use crate::support::client::{Client, End};
@@ -48,10 +48,11 @@ impl Subscriber {
     pub fn run(&self, world: &World, random: Random) {
         let mut session = Session { subscriber: self, world, random, received: BTreeSet::new() };
         let nights = session.random.fork(1);
-        let is_awake = |place: Place| place.is_last || nights.fork(place.round).once_in(self.awake_once_in);
+        let is_awake = |place: Place, ledger: &Ledger| {
+            place.is_last || ledger.is_behind(self.number) || nights.fork(place.round).once_in(self.awake_once_in)
+        };
         while let Some(place) = world.wait_for_place(is_awake) {
             match session.visit(place) {
-                Ok(()) => {}
                 Err(end) if world.is_up(place) => {
                     let what = format!("subscriber {}: round {}: connection {end:?}", self.number, place.round);
                     world.note(|ledger| ledger.breach(what));
@@ -59,7 +60,7 @@ impl Subscriber {
                         return;
                     }
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }

@@ -70,15 +70,23 @@ impl World {
     }
 
     /// Waits until the gateway is at a place that suits; none when all is over.
-    pub fn wait_for_place(&self, suits: impl Fn(Place) -> bool) -> Option<Place> {
+    pub fn wait_for_place(&self, suits: impl Fn(Place, &Ledger) -> bool) -> Option<Place> {
         let mut state = self.lock();
         loop {
             if state.is_over {
                 return None;
             }
-            if let Some(place) = state.place.filter(|place| suits(*place)) {
+            if let Some(place) = state.place.filter(|place| suits(*place, &state.ledger)) {
                 return Some(place);
             }
+            state = self.changed.wait(state).expect("nobody fails while noting");
+        }
+    }
+
+    /// Waits while a subscriber is too far behind for anything new to be sent.
+    pub fn wait_while_crowded(&self, place: Place) {
+        let mut state = self.lock();
+        while !state.is_over && state.place == Some(place) && state.ledger.is_crowded() {
             state = self.changed.wait(state).expect("nobody fails while noting");
         }
     }

@@ -11,8 +11,6 @@ const VERSION: Answer = Connack(&[1, 0x84]);
 
 pub const CONNECTS: &[First] = &[
     ("level 0", "10| s:MQTT 00 02 0000 s:c", VERSION),
-    ("level 6", "10| s:MQTT 06 02 0000 s:c", VERSION),
-    ("level 99", "10| s:MQTT 63 02 0000 s:c", VERSION),
     ("level 3 under the name of 3.1.1", "10| s:MQTT 03 02 0000 s:c", VERSION),
     ("level 4 under the name of 3.1", "10| s:MQIsdp 04 02 0000 s:c", SilenceOrConnack(&[1])),
     ("another protocol", "10| s:HTTP 04 02 0000 s:c", Silence),

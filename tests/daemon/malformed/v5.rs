@@ -19,7 +19,12 @@ const TOO_LARGE: &[u8] = &[0x95];
 
 const REFUSED: Answer = Connack(BROKEN);
 
+/// An unknown version is told so, as 3.1.1 or as 5.0 writes it.
+const VERSION: Answer = Connack(&[1, 0x84]);
+
 pub const CONNECTS: &[First] = &[
+    ("level 6", "10| s:MQTT 06 02 0000 00 s:c", VERSION),
+    ("level 99", "10| s:MQTT 63 02 0000 00 s:c", VERSION),
     ("reserved connect flag", "10| s:MQTT 05 03 0000 00 s:c", REFUSED),
     ("will QoS 3", "10| s:MQTT 05 1e 0000 00 s:c 00 s:w s:p", REFUSED),
     ("will QoS without will", "10| s:MQTT 05 0a 0000 00 s:c", REFUSED),

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Called by Buildroot with the directory of the images: gathers what the FAT partition holds and lays out the card.
+set -eu
+images=$1
+tree=$BR2_EXTERNAL_GATEHOUSE_PATH
+board=$(sed -n 's/^BR2_DEFCONFIG=.*gatehouse_\(.*\)_defconfig"$/\1/p' "$BR2_CONFIG")
+
+rm -rf "${images:?}/boot"
+mkdir "$images/boot"
+gzip -9nc "$images/Image" >"$images/boot/kernel.img"
+find "$images" -maxdepth 1 -name '*.dtb' -exec cp {} "$images/boot/" \;
+if [ -d "$images/rpi-firmware" ]; then
+    cp -r "$images/rpi-firmware/." "$images/boot/"
+    cp "$tree/board/config.txt" "$images/boot/config.txt"
+fi
+"$tree/../scripts/image/command-line.sh" "$board" buildroot >"$images/boot/cmdline.txt"
+"$tree/../scripts/image/card.sh" "$images/boot" "$images/rootfs.squashfs" "$images/card.img"

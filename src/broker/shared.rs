@@ -1,0 +1,81 @@
+//! Shared subscriptions: whose turn it is, and what happens to the messages of a member that is gone
+//! (MQTT 5.0 section 4.8.2).
+
+use super::Broker;
+use super::ids::SessionKey;
+use super::layout::Source;
+use super::message::{Message, Parts};
+use super::outgoing::Entry;
+use super::publish::Publication;
+use super::route::Target;
+use super::subscriptions::{FilterId, Subscriber};
+use crate::base::Moment;
+use crate::mqtt::QoS;
+use std::sync::Arc;
+
+/// How well a member can take a message now; the greatest is chosen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fitness {
+    /// Away; its session keeps the message.
+    Away,
+    /// Connected, but its window or its outbox is full.
+    Busy,
+    /// It can take the message at once.
+    Free,
+}
+
+impl Broker {
+    /// The member that gets a message: the next one in turn among those that can take it best.
+    pub(super) fn choose_member(&mut self, filter: FilterId, qos: QoS) -> Option<Target> {
+        let turn = self.subscriptions.next_turn(filter) as usize;
+        let members = self.subscriptions.subscribers(filter);
+        let in_turn = (0..members.len()).map(|step| &members[(turn + step) % members.len()]);
+        let mut best: Option<(Fitness, &Subscriber)> = None;
+        for member in in_turn {
+            let Some(fitness) = self.fitness(member, qos) else { continue };
+            if best.is_none_or(|(known, _)| fitness > known) {
+                best = Some((fitness, member));
+            }
+            if fitness == Fitness::Free {
+                break;
+            }
+        }
+        best.map(|(_, member)| Target::of_share(member, filter))
+    }
+
+    fn fitness(&self, member: &Subscriber, qos: QoS) -> Option<Fitness> {
+        let session = self.sessions.at(member.session);
+        let qos = qos.min(member.options.qos);
+        let Some(connection) = session.connection else {
+            return (session.is_stored && qos != QoS::AtMostOnce).then_some(Fitness::Away);
+        };
+        let window = self.connected(connection)?.window;
+        let has_window = qos == QoS::AtMostOnce || session.outgoing.as_ref().is_none_or(|o| o.is_open(window));
+        Some(if has_window && !self.outboxes.is_full(connection) { Fitness::Free } else { Fitness::Busy })
+    }
+
+    /// A member's session ended: its QoS 1 messages that are not acknowledged go to another member. A QoS 2
+    /// message may have arrived, so it stays where it was ([MQTT-4.8.2-5]).
+    pub(super) fn share_again(&mut self, now: Moment, entries: &[(FilterId, Arc<Message>)]) {
+        for (filter, message) in entries {
+            let Some(target) = self.choose_member(*filter, message.qos) else { continue };
+            let parts = Parts { retain: false, ..message.parts() };
+            if !parts.is_expired(now) {
+                let nobody = Publication { session: None, answer: None, store_retained: false, must_be_kept: false };
+                self.deliver_one(now, &Source { parts, packet: None }, nobody, target);
+            }
+        }
+    }
+
+    /// What [`share_again`](Broker::share_again) has to do for a session.
+    pub(super) fn shared_entries<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(FilterId, Arc<Message>)> {
+        let shared = entries.filter(|entry| entry.share != FilterId::NONE && entry.qos == QoS::AtLeastOnce);
+        shared.filter_map(|entry| Some((entry.share, entry.body.clone()?))).collect()
+    }
+
+    /// The identifier of a member's shared subscription; 0 for none.
+    pub(super) fn share_identifier(&self, key: SessionKey, filter: FilterId) -> u32 {
+        let members = self.subscriptions.subscribers(filter).iter();
+        members.clone().find(|member| member.session == key).map_or(0, |member| member.identifier)
+    }
+}

@@ -1,0 +1,229 @@
+//! What is confirmed is kept; what need not be kept is not written.
+
+use super::support::{Bench, Got, message};
+use crate::base::limits::{ELISION_MICROS, Limits};
+use crate::broker::StoreFault;
+use crate::mqtt::packet::AckKind::{Puback, Pubcomp, Pubrec, Pubrel};
+use crate::mqtt::{QoS, Version};
+use std::time::Duration;
+
+const SUCCESS: u8 = 0;
+
+/// A publisher (0) and a reader (1) with a stored session that subscribed to everything.
+fn pair(version: Version, qos: QoS) -> Bench {
+    let mut bench = Bench::new();
+    bench.connect_with(0, "publisher", version, |connect| connect.clean_start = true);
+    bench.connect(1, "reader", Version::V311);
+    bench.subscribe(1, "#", qos);
+    assert_eq!(bench.got(1), [Got::Suback(vec![qos.bits()])]);
+    bench.pass(Duration::from_secs(2));
+    bench.commits = false;
+    bench
+}
+
+#[test]
+fn puback_waits_for_the_commit_when_a_reader_is_away() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    assert_eq!(bench.got(0), []);
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+}
+
+#[test]
+fn a_message_its_reader_acknowledged_is_not_written() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    let id = first_id(&bench.got(1));
+    assert_eq!(bench.got(0), []);
+    bench.ack(1, Puback, id);
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+    bench.pass(Duration::from_secs(5));
+    assert!(bench.pending.is_none(), "nothing is left to write");
+    assert_eq!(bench.broker.counters().messages_elided, 1);
+}
+
+#[test]
+fn a_message_is_written_when_its_reader_takes_too_long() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    bench.pass(Duration::from_micros(ELISION_MICROS));
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+    assert_eq!(bench.disk.memory.messages.len(), 1);
+}
+
+#[test]
+fn qos_0_and_live_delivery_do_not_wait_for_a_writer_that_hangs() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.publish(0, "a", "first", QoS::AtLeastOnce, 1);
+    bench.pass(Duration::from_micros(ELISION_MICROS));
+    assert!(bench.pending.is_some(), "the writer has a group and does not come back");
+    bench.publish(0, "a", "zero", QoS::AtMostOnce, 0);
+    bench.publish(0, "a", "one", QoS::AtLeastOnce, 2);
+    let payloads: Vec<_> = bench.got(1).iter().map(payload).collect();
+    assert_eq!(payloads, ["first", "zero", "one"]);
+}
+
+#[test]
+fn what_was_acknowledged_arrives_after_a_power_cut() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.commits = true;
+    for (number, payload) in ["x", "y", "z"].into_iter().enumerate() {
+        bench.publish(0, "a", payload, QoS::AtLeastOnce, number as u16 + 1);
+    }
+    assert_eq!(bench.got(0).len(), 3);
+    bench.restart();
+    let got = bench.connect(1, "reader", Version::V311);
+    assert_eq!(got[0], Got::Connack { present: true, reason: SUCCESS });
+    let payloads: Vec<_> = got[1..].iter().map(payload).collect();
+    assert_eq!(payloads, ["x", "y", "z"]);
+}
+
+#[test]
+fn a_qos_2_publisher_is_answered_step_by_step_only_after_commits() {
+    let mut bench = Bench::new();
+    bench.connect(0, "publisher", Version::V311);
+    bench.commits = false;
+    bench.publish(0, "a", "x", QoS::ExactlyOnce, 7);
+    assert_eq!(bench.got(0), []);
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Pubrec, 7, SUCCESS)]);
+    bench.ack(0, Pubrel, 7);
+    assert_eq!(bench.got(0), []);
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Pubcomp, 7, SUCCESS)]);
+}
+
+#[test]
+fn a_qos_2_message_that_was_received_is_not_taken_twice_after_a_power_cut() {
+    let mut bench = pair(Version::V311, QoS::ExactlyOnce);
+    bench.commits = true;
+    bench.connect(2, "stored", Version::V311);
+    bench.publish(2, "a", "x", QoS::ExactlyOnce, 7);
+    assert_eq!(bench.got(2), [Got::Ack(Pubrec, 7, SUCCESS)]);
+    bench.restart();
+    bench.connect(2, "stored", Version::V311);
+    bench.publish(2, "a", "x", QoS::ExactlyOnce, 7);
+    assert_eq!(bench.got(2), [Got::Ack(Pubrec, 7, SUCCESS)]);
+    let got = bench.connect(1, "reader", Version::V311);
+    assert_eq!(got.len(), 2, "CONNACK and the message once: {got:?}");
+}
+
+#[test]
+fn pubrel_follows_when_pubrec_is_kept() {
+    let mut bench = pair(Version::V5, QoS::ExactlyOnce);
+    bench.commits = true;
+    bench.publish(0, "a", "x", QoS::ExactlyOnce, 1);
+    let id = first_id(&bench.got(1));
+    bench.commits = false;
+    bench.ack(1, Pubrec, id);
+    assert_eq!(bench.got(1), []);
+    bench.commit();
+    assert_eq!(bench.got(1), [Got::Ack(Pubrel, id, SUCCESS)]);
+    // Power fails before PUBCOMP: PUBREL is sent again, not PUBLISH.
+    bench.commits = true;
+    bench.restart();
+    let got = bench.connect(1, "reader", Version::V311);
+    assert_eq!(got[1..], [Got::Ack(Pubrel, id, SUCCESS)]);
+}
+
+#[test]
+fn a_commit_that_fails_confirms_nothing_until_it_succeeds() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    bench.fail(StoreFault::Broken);
+    assert_eq!(bench.got(0), []);
+    assert_eq!(bench.broker.store_fault(), Some(StoreFault::Broken));
+    bench.publish(0, "a", "y", QoS::AtLeastOnce, 8);
+    bench.pass(Duration::from_secs(1));
+    bench.commit();
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS), Got::Ack(Puback, 8, SUCCESS)]);
+    assert_eq!(bench.broker.store_fault(), None);
+}
+
+#[test]
+fn a_full_card_refuses_what_it_cannot_keep() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    bench.fail(StoreFault::Full);
+    bench.publish(0, "a", "y", QoS::AtLeastOnce, 8);
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 8, 0x97)]);
+    bench.publish(0, "a", "z", QoS::AtMostOnce, 0);
+    assert_eq!(bench.broker.counters().publishes_refused, 1);
+}
+
+#[test]
+fn a_full_queue_refuses_the_publisher() {
+    let mut bench = Bench::with(Limits { queue_messages: 2, ..Limits::default() });
+    bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+    bench.connect(1, "reader", Version::V311);
+    bench.subscribe(1, "#", QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.got(0);
+    for id in 1..=3 {
+        bench.publish(0, "a", "x", QoS::AtLeastOnce, id);
+    }
+    let expected = [Got::Ack(Puback, 1, SUCCESS), Got::Ack(Puback, 2, SUCCESS), Got::Ack(Puback, 3, 0x97)];
+    assert_eq!(bench.got(0), expected);
+}
+
+#[test]
+fn stored_rows_are_deleted_when_nobody_needs_them() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.commits = true;
+    for round in 0..6 {
+        bench.lose(1);
+        for id in 1..=100 {
+            bench.publish(0, "a", &round.to_string(), QoS::AtLeastOnce, id);
+        }
+        let got = bench.connect(1, "reader", Version::V311);
+        for packet in &got[1..] {
+            bench.ack(1, Puback, first_id(std::slice::from_ref(packet)));
+        }
+        bench.pass(Duration::from_secs(2));
+    }
+    let rows = bench.disk.memory.messages.len();
+    assert!(rows <= 256, "600 messages were read, {rows} rows are left");
+    bench.restart();
+    assert_eq!(bench.connect(1, "reader", Version::V311).len(), 1, "nothing is delivered again");
+}
+
+#[test]
+fn a_retained_message_is_confirmed_when_it_is_kept() {
+    let mut bench = Bench::new();
+    bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+    bench.commits = false;
+    bench.publish_with(0, "a", "x", QoS::AtLeastOnce, 7, true);
+    assert_eq!(bench.got(0), []);
+    bench.commit();
+    assert_eq!(bench.got(0).len(), 1);
+    bench.commits = true;
+    bench.restart();
+    bench.connect_with(1, "reader", Version::V311, |connect| connect.clean_start = true);
+    bench.subscribe(1, "a", QoS::AtMostOnce);
+    let mut expected = message("a", "x", 0, 0);
+    if let Got::Publish { retain, .. } = &mut expected {
+        *retain = true;
+    }
+    assert!(bench.got(1).contains(&expected));
+}
+
+fn first_id(got: &[Got]) -> u16 {
+    match got.first() {
+        Some(Got::Publish { id, .. }) => *id,
+        other => panic!("expected a message, got {other:?}"),
+    }
+}
+
+fn payload(got: &Got) -> String {
+    match got {
+        Got::Publish { payload, .. } => payload.clone(),
+        other => panic!("expected a message, got {other:?}"),
+    }
+}

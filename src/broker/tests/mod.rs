@@ -1,0 +1,7 @@
+//! Scenarios on a virtual clock: clients as bytes, a store in memory, no socket.
+
+mod durability;
+mod replay;
+mod sessions;
+mod shared;
+mod support;

@@ -1,0 +1,342 @@
+//! A broker with clients and a store that does what the test says.
+
+use crate::base::Moment;
+use crate::base::limits::Limits;
+use crate::broker::change::{Change, Memory};
+use crate::broker::group::Group;
+use crate::broker::message::Message;
+use crate::broker::{Broker, ConnectionId, Input, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault};
+use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
+use crate::mqtt::{
+    Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection's number, short.
+pub type Id = u32;
+
+/// What a client received, in short.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Got {
+    Connack { present: bool, reason: u8 },
+    Publish { topic: String, payload: String, qos: u8, dup: bool, retain: bool, id: u16 },
+    Ack(AckKind, u16, u8),
+    Suback(Vec<u8>),
+    Unsuback,
+    Pingresp,
+    Disconnect(u8),
+}
+
+/// A broker under test.
+pub struct Bench {
+    pub broker: Broker,
+    pub now: Moment,
+    /// Whether commits are done as soon as they are asked for.
+    pub commits: bool,
+    /// The group that waits for [`Bench::commit`].
+    pub pending: Option<Box<Group>>,
+    /// Everything that was committed.
+    pub disk: Disk,
+    received: BTreeMap<Id, Vec<u8>>,
+    versions: BTreeMap<Id, Version>,
+    pub closed: Vec<Id>,
+}
+
+/// A store in memory: what a restart would find.
+#[derive(Default)]
+pub struct Disk {
+    pub memory: Memory,
+    bodies: BTreeMap<MessageId, Arc<Message>>,
+}
+
+impl Disk {
+    fn keep(&mut self, group: &Group) {
+        for change in &group.changes {
+            self.change(change);
+        }
+        for (place, slot) in group.messages.iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let id = MessageId(group.first.0 + place as u64);
+            let receivers = slot.receivers.as_slice().to_vec();
+            self.memory.messages.push((id, slot.message.size() as u32, receivers));
+            self.memory.next_message = id.next();
+            self.bodies.insert(id, slot.message.clone());
+        }
+        if !group.states.is_empty() {
+            self.memory.states.push((group.state_row, group.states.clone()));
+            self.memory.next_message = group.state_row.next();
+        }
+        for &(first, last) in &group.trash {
+            let is_kept = |id: MessageId| id < first || id > last;
+            self.memory.messages.retain(|(id, _, _)| is_kept(*id));
+            self.memory.states.retain(|(id, _)| is_kept(*id));
+            self.bodies.retain(|&id, _| is_kept(id));
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        let memory = &mut self.memory;
+        match change {
+            Change::SessionKept { number, client_id, expiry } => {
+                memory.sessions.retain(|(other, _, _)| other != number);
+                memory.sessions.push((*number, client_id.clone(), *expiry));
+                memory.next_session = memory.next_session.max(SessionNumber(number.0 + 1));
+            }
+            Change::SessionEnded(number) => {
+                memory.sessions.retain(|(other, _, _)| other != number);
+                memory.subscriptions.retain(|(other, _, _, _)| other != number);
+            }
+            Change::Subscribed { session, filter, options, identifier } => {
+                memory.subscriptions.retain(|(other, text, _, _)| (other, text) != (session, filter));
+                memory.subscriptions.push((*session, filter.clone(), *options, *identifier));
+            }
+            Change::Unsubscribed { session, filter } => {
+                memory.subscriptions.retain(|(other, text, _, _)| (other, text) != (session, filter));
+            }
+            Change::RetainedSet(message) => {
+                memory.retained.retain(|other| other.topic() != message.topic());
+                memory.retained.push((**message).clone());
+            }
+            Change::RetainedCleared(topic) => memory.retained.retain(|other| *other.topic() != **topic),
+        }
+    }
+
+    fn remembered(&self) -> Memory {
+        let memory = &self.memory;
+        Memory {
+            boots: memory.boots + 1,
+            next_session: memory.next_session,
+            next_message: memory.next_message,
+            sessions: memory.sessions.clone(),
+            subscriptions: memory.subscriptions.clone(),
+            retained: memory.retained.clone(),
+            messages: memory.messages.clone(),
+            states: memory.states.clone(),
+        }
+    }
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        Bench::with(Limits::default())
+    }
+
+    pub fn with(limits: Limits) -> Bench {
+        Bench {
+            broker: Broker::new(limits),
+            now: Moment::START,
+            commits: true,
+            pending: None,
+            disk: Disk::default(),
+            received: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            closed: vec![],
+        }
+    }
+
+    /// The power fails: what was not committed is gone, connections too.
+    pub fn restart(&mut self) {
+        let memory = self.disk.remembered();
+        self.disk.memory.boots += 1;
+        (self.broker, _) = Broker::restore(Limits::default(), self.now, memory);
+        self.pending = None;
+        self.received.clear();
+    }
+
+    pub fn connect(&mut self, id: Id, client: &str, version: Version) -> Vec<Got> {
+        self.connect_with(id, client, version, |_| {})
+    }
+
+    pub fn connect_with<'a>(
+        &mut self,
+        id: Id,
+        client: &'a str,
+        version: Version,
+        change: impl FnOnce(&mut Connect<'a>),
+    ) -> Vec<Got> {
+        let mut connect = Connect {
+            version,
+            is_bridge: false,
+            clean_start: false,
+            keep_alive: 0,
+            client_id: client,
+            will: None,
+            credentials: Credentials::default(),
+            properties: Properties::NONE,
+        };
+        change(&mut connect);
+        let mut bytes = vec![];
+        connect.encode(&mut bytes);
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Origin::Network));
+        self.received.insert(id, vec![]);
+        self.versions.insert(id, version);
+        self.send(id, &bytes);
+        self.got(id)
+    }
+
+    /// Sends bytes as one turn.
+    pub fn send(&mut self, id: Id, bytes: &[u8]) {
+        let used = self.broker.receive(self.now, ConnectionId(id), bytes);
+        assert_eq!(used, bytes.len(), "whole packets only");
+        self.turn();
+    }
+
+    pub fn publish(&mut self, id: Id, topic: &str, payload: &str, qos: QoS, packet_id: u16) {
+        self.publish_with(id, topic, payload, qos, packet_id, false);
+    }
+
+    pub fn publish_with(&mut self, id: Id, topic: &str, payload: &str, qos: QoS, packet_id: u16, retain: bool) {
+        let publish = Publish {
+            dup: false,
+            qos,
+            retain,
+            topic: Some(TopicName::new(topic).expect("valid")),
+            packet_id: PacketId::new(packet_id),
+            properties: Properties::NONE,
+            payload: payload.as_bytes(),
+        };
+        let mut bytes = vec![];
+        publish.encode(self.versions[&id], &mut bytes);
+        self.send(id, &bytes);
+    }
+
+    pub fn subscribe(&mut self, id: Id, filter: &str, qos: QoS) {
+        let subscribe = Subscribe {
+            packet_id: PacketId::FIRST,
+            properties: Properties::NONE,
+            filters: vec![(TopicFilter::new(filter).expect("valid"), SubscriptionOptions::plain(qos))],
+        };
+        let mut bytes = vec![];
+        subscribe.encode(self.versions[&id], &mut bytes);
+        self.send(id, &bytes);
+    }
+
+    pub fn ack(&mut self, id: Id, kind: AckKind, packet_id: u16) {
+        let mut bytes = vec![];
+        Ack::success(kind, PacketId::new(packet_id).expect("not zero")).encode(self.versions[&id], &mut bytes);
+        self.send(id, &bytes);
+    }
+
+    /// The connection is lost.
+    pub fn lose(&mut self, id: Id) {
+        self.broker.handle(self.now, Input::Closed(ConnectionId(id)));
+        self.turn();
+    }
+
+    /// Time passes, tick by tick.
+    pub fn pass(&mut self, length: Duration) {
+        let end = self.now + length;
+        while let Some(at) = self.broker.next_deadline().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.broker.handle(self.now, Input::Tick);
+            self.turn();
+        }
+        self.now = end;
+    }
+
+    /// Ends the turn and does what the broker wants done.
+    pub fn turn(&mut self) {
+        self.broker.handle(self.now, Input::TurnEnd);
+        while let Some(output) = self.broker.poll_output() {
+            match output {
+                Output::Flush(connection) => self.flush(connection),
+                Output::Close(connection) => {
+                    self.flush(connection);
+                    self.closed.push(connection.0);
+                    self.broker.handle(self.now, Input::Closed(connection));
+                }
+                Output::Commit(group) => {
+                    self.pending = Some(group);
+                    if self.commits {
+                        self.commit();
+                    }
+                }
+                Output::Load { session, number, messages } => {
+                    let bodies = &self.disk.bodies;
+                    let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
+                    let loaded = Loaded { session, number, messages: Ok(messages) };
+                    self.broker.handle(self.now, Input::Loaded(loaded));
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, connection: ConnectionId) {
+        let bytes = self.broker.outbox(connection).to_vec();
+        self.received.entry(connection.0).or_default().extend_from_slice(&bytes);
+        self.broker.written(connection, bytes.len());
+    }
+
+    /// The group that waits becomes safe.
+    pub fn commit(&mut self) {
+        let group = self.pending.take().expect("a group waits");
+        self.disk.keep(&group);
+        self.broker.handle(self.now, Input::Committed(group));
+        self.turn();
+    }
+
+    /// The group that waits cannot be made safe.
+    pub fn fail(&mut self, fault: StoreFault) {
+        let group = self.pending.take().expect("a group waits");
+        self.broker.handle(self.now, Input::CommitFailed(group, fault));
+        self.turn();
+    }
+
+    /// What a client received since it was last asked for.
+    pub fn got(&mut self, id: Id) -> Vec<Got> {
+        let bytes = std::mem::take(self.received.entry(id).or_default());
+        let (mut rest, mut all) = (&bytes[..], vec![]);
+        while !rest.is_empty() {
+            let frame = frame(rest, usize::MAX).expect("well formed").expect("whole");
+            let packet = decode(frame.first, &rest[frame.body..frame.end], self.versions[&id]).expect("valid packet");
+            all.push(in_short(&packet));
+            rest = &rest[frame.end..];
+        }
+        all
+    }
+}
+
+fn in_short(packet: &Packet<'_>) -> Got {
+    match packet {
+        Packet::Connack(connack) => Got::Connack { present: connack.session_present, reason: connack.reason.0 },
+        Packet::Publish(publish) => Got::Publish {
+            topic: publish.topic.map_or("", TopicName::as_str).to_owned(),
+            payload: String::from_utf8_lossy(publish.payload).into_owned(),
+            qos: publish.qos.bits(),
+            dup: publish.dup,
+            retain: publish.retain,
+            id: publish.packet_id.map_or(0, PacketId::get),
+        },
+        Packet::Ack(ack) => Got::Ack(ack.kind, ack.packet_id.get(), ack.reason.0),
+        Packet::Suback(suback) => Got::Suback(suback.reasons.iter().map(|ReasonCode(code)| *code).collect()),
+        Packet::Unsuback(_) => Got::Unsuback,
+        Packet::Pingresp => Got::Pingresp,
+        Packet::Disconnect(disconnect) => Got::Disconnect(disconnect.reason.0),
+        other => panic!("a server does not send {other:?}"),
+    }
+}
+
+/// A message as a client receives it for the first time.
+pub fn message(topic: &str, payload: &str, qos: u8, id: u16) -> Got {
+    Got::Publish { topic: topic.into(), payload: payload.into(), qos, dup: false, retain: false, id }
+}
+
+/// Properties of one property.
+pub fn properties(property: Property<'_>) -> Vec<u8> {
+    let mut bytes = vec![];
+    property.encode(&mut bytes);
+    bytes
+}
+
+/// A will.
+pub fn will<'a>(topic: &'a str, payload: &'a str, properties: &'a [u8]) -> WillMessage<'a> {
+    WillMessage {
+        topic: TopicName::new(topic).expect("valid"),
+        payload: payload.as_bytes(),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        properties: Properties::from_checked(properties),
+    }
+}

@@ -1,0 +1,10 @@
+//! Drivers against simulated lines and real pseudo-terminals, seen by an MQTT client through the real broker.
+#![cfg(feature = "daemon")]
+
+mod drivers {
+    mod gpio;
+    mod hub;
+    mod line;
+    mod observer;
+    mod onewire;
+}

@@ -1,0 +1,135 @@
+//! An image from the builder, and cards flashed with it.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use tempfile::TempDir;
+
+/// Everything that the builder, the board and the far ends are made of, as commands.
+const TOOLS: [&str; 14] = [
+    "aarch64-linux-gnu-gcc",
+    "apt-get",
+    "cpio",
+    "depmod",
+    "genimage",
+    "mcopy",
+    "mkfs.vfat",
+    "mksquashfs",
+    "mosquitto_pub",
+    "mosquitto_sub",
+    "qemu-system-aarch64",
+    "/usr/bin/cargo",
+    "/usr/bin/rustc",
+    "stdbuf",
+];
+
+/// Size of a card, in bytes. The data partition grows into what the image leaves.
+const CARD_SIZE: u64 = 512 << 20;
+
+/// Where the first partition starts, for mtools.
+const BOOT_OFFSET: &str = "1M";
+
+/// Where the partition table says at which sector the fourth partition starts.
+const DATA_START_OFFSET: u64 = 446 + 3 * 16 + 8;
+
+/// A flashed card: a file that a board runs from and writes to, gone with this value.
+pub struct Card {
+    board: &'static str,
+    directory: TempDir,
+}
+
+impl Card {
+    /// A card for a board, with this configuration on its FAT partition, or `None`, having said why, where there can
+    /// be none.
+    pub fn flash(board: &'static str, configuration: &str) -> Option<Card> {
+        let image = image(board)?;
+        let card = Card { board, directory: TempDir::new().expect("a directory for the card") };
+        fs::copy(image, card.path()).expect("the image is copied to the card");
+        let file = File::options().write(true).open(card.path()).expect("the card opens");
+        file.set_len(CARD_SIZE).expect("the card is larger than the image");
+
+        let text = card.directory().join("gatehouse.toml");
+        fs::write(&text, configuration).expect("the configuration is written");
+        let copied = Command::new("mcopy")
+            .args(["-o", "-i", &format!("{}@@{BOOT_OFFSET}", card.path().display())])
+            .arg(&text)
+            .arg("::gatehouse.toml")
+            .status()
+            .expect("mcopy runs");
+        assert!(copied.success(), "the configuration does not go onto the card");
+        Some(card)
+    }
+
+    /// The board that it is for.
+    pub fn board(&self) -> &'static str {
+        self.board
+    }
+
+    /// The card as a file.
+    pub fn path(&self) -> PathBuf {
+        self.directory().join("card.img")
+    }
+
+    /// Whether the data file system was unmounted properly: the flag "needs recovery" in its superblock is off.
+    pub fn data_is_at_rest(&self) -> bool {
+        const FEATURES_INCOMPAT_OFFSET: u64 = 1024 + 0x60;
+        const NEEDS_RECOVERY: u32 = 4;
+        const MAGIC_OFFSET: u64 = 1024 + 0x38;
+        const MAGIC: u32 = 0xef53;
+
+        let file = File::open(self.path()).expect("the card opens");
+        let word = |at: u64| {
+            let mut bytes = [0; 4];
+            file.read_exact_at(&mut bytes, at).expect("the card is longer than that");
+            u32::from_le_bytes(bytes)
+        };
+        let data = u64::from(word(DATA_START_OFFSET)) * 512;
+        assert_eq!(word(data + MAGIC_OFFSET) & 0xffff, MAGIC, "the data partition holds a file system");
+        word(data + FEATURES_INCOMPAT_OFFSET) & NEEDS_RECOVERY == 0
+    }
+
+    /// A directory that lives as long as the card.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+/// The image for a board, built once for all tests of this run.
+fn image(board: &'static str) -> Option<PathBuf> {
+    static IMAGES: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
+    // A build that failed fails every test that needs it, each with its own words.
+    let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);
+    images.entry(board).or_insert_with(|| build(board)).clone()
+}
+
+fn build(board: &str) -> Option<PathBuf> {
+    if let Some(missing) = TOOLS.iter().find(|tool| !is_there(tool)) {
+        // Past the test harness, which keeps what a passing test prints to itself.
+        let _ = writeln!(io::stderr(), "NOT RUN: the image is not tested, {missing} is missing (make image-setup)");
+        return None;
+    }
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new(top.join("scripts/image/build-debian.sh"))
+        .arg(board)
+        .env_remove("LD_LIBRARY_PATH") // of the toolchain that runs the tests, not of the one that builds the image
+        .output()
+        .expect("the builder runs");
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "the image does not build:\n{said}");
+    let _ = writeln!(io::stderr(), "{said}");
+    Some(top.join(format!("output/{board}/gatehouse-{board}.img")))
+}
+
+/// Whether a command can be run.
+pub fn is_there(tool: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
+        .any(|directory| directory.join(tool).is_file())
+}

@@ -1,0 +1,189 @@
+//! What a house asks of its gateway.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use super::board::{Board, PATIENCE};
+use super::card::Card;
+use super::clients::{self, Client};
+
+const GATEWAY: &str = r#"
+schema = 1
+[gateway]
+id = "gw1"
+[broker]
+listen = ["0.0.0.0:1883"]
+"#;
+
+/// A machine that exists in QEMU only.
+const VIRT: &str = "qemu";
+
+/// The real board that QEMU imitates best. The card is the one that a person would flash; only the firmware's part,
+/// which loads the kernel, is played by a script.
+const RASPBERRY_PI_3: &str = "rpi3_64";
+
+/// One relay on the kernel's own GPIO chip of the emulated board, named by the chip's label.
+const LAMP: &str = r#"
+[device.lamp.out.relay]
+line = "9030000.pl061:5"
+power_on = "off"
+failsafe = "off"
+"#;
+
+/// The same by the name that a Raspberry Pi's kernel gives the line.
+const LAMP_ON_A_PI: &str = r#"
+[device.lamp.out.relay]
+line = "GPIO23"
+power_on = "off"
+failsafe = "off"
+"#;
+
+/// What an Arduino in a greenhouse would send over the serial port.
+const GREENHOUSE: &str = r#"
+[bus.uno]
+path = "/dev/ttyS0"
+mode = "57600 8N1"
+[device.greenhouse]
+driver = "line"
+bus = "uno"
+read = { format = "kv", separator = ";", assign = ":" }
+[device.greenhouse.prop.temperature]
+key = "T"
+unit = "°C"
+range = [-40.0, 85.0]
+"#;
+
+/// Messages acknowledged before the plug is pulled.
+const ACKNOWLEDGED_MIN: usize = 300;
+
+/// How long nothing may come from a session that still holds messages.
+const SILENCE: Duration = Duration::from_mins(1);
+
+#[test]
+fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
+    let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{LAMP}")) else { return };
+    let mut board = Board::boot(&card);
+    let _ = writeln!(
+        io::stderr(),
+        "image: {} KiB on the card, first boot to CONNACK {} s",
+        fs::metadata(card.path()).expect("the card is there").blocks() / 2,
+        board.seconds_to_ready()
+    );
+    the_lamp_follows(&mut board);
+}
+
+#[test]
+fn a_relay_on_a_raspberry_pi_3_follows_its_topic() {
+    let Some(card) = Card::flash(RASPBERRY_PI_3, &format!("{GATEWAY}{LAMP_ON_A_PI}")) else { return };
+    the_lamp_follows(&mut Board::boot(&card));
+}
+
+/// Switches the lamp on from outside and asks everyone who should know of it.
+fn the_lamp_follows(board: &mut Board) {
+    let mut watcher = Client::subscribe(board.port(), &["-t", "home/lamp/#"]);
+    watcher.wait_for(|line| line == "home/lamp/$availability online", "the lamp's availability");
+    watcher.wait_for(|line| line == "home/lamp/relay false", "the state after power-on");
+
+    clients::publish(board.port(), "home/lamp/relay/set", "true");
+    watcher.wait_for(|line| line == "home/lamp/relay true", "the new state");
+    watcher.wait_for(|line| line.starts_with("home/lamp/relay/$result") && line.contains("done"), "the result");
+
+    let mut late = Client::subscribe(board.port(), &["-t", "home/lamp/relay"]);
+    late.wait_for(|line| line == "home/lamp/relay true", "the retained state");
+
+    // The kernel's own word on the line, apart from anything gatehouse says.
+    board.shell("mount -t debugfs none /sys/kernel/debug; grep -c 'gatehouse.*out hi' /sys/kernel/debug/gpio | sed s/^/driven:/", "driven:1");
+}
+
+#[test]
+fn a_reading_comes_in_over_the_serial_port() {
+    let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{GREENHOUSE}")) else { return };
+    let board = Board::boot(&card);
+    let mut watcher = Client::subscribe(board.port(), &["-t", "home/greenhouse/#"]);
+    let mut arduino = board.serial();
+
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        arduino.write_all(b"T:21.5;H:412;P:1\n").expect("the serial port takes bytes");
+        match watcher.next_line(Duration::from_millis(500)) {
+            Some(line) if line == "home/greenhouse/temperature 21.5" => break,
+            _ => assert!(Instant::now() < deadline, "no temperature came"),
+        }
+    }
+    watcher.wait_for(|line| line == "home/greenhouse/$availability online", "the device's availability");
+}
+
+#[test]
+fn a_power_cut_loses_no_acknowledged_message_of_an_offline_session() {
+    let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
+    let board = Board::boot(&card);
+    assert!(board.has_shown("making the data partition"), "the first boot makes the data partition");
+    clients::leave_session(board.port(), "diary", "house/log");
+
+    // mosquitto_pub numbers its packets from 1 in the order of its lines, so a PUBACK's packet identifier is the
+    // number of the line it acknowledges.
+    let mut feeder = Client::publish_lines(board.port(), "house/log");
+    feeder.feed(|number| (number + 1).to_string());
+    let mut acknowledged = BTreeSet::new();
+    while acknowledged.len() < ACKNOWLEDGED_MIN {
+        let line = feeder.next_line(PATIENCE).expect("the broker acknowledges");
+        acknowledged.extend(packet_id_of_puback(&line));
+    }
+    board.pull_the_plug();
+    while let Some(line) = feeder.next_line(Duration::from_secs(1)) {
+        acknowledged.extend(packet_id_of_puback(&line));
+    }
+
+    let board = Board::boot(&card);
+    assert!(!board.has_shown("making the data partition"), "a second boot keeps the data partition");
+    let diary = Client::subscribe(board.port(), &["-t", "house/log", "-i", "diary", "-c"]);
+    let mut missing = acknowledged.clone();
+    while !missing.is_empty() {
+        let Some(line) = diary.next_line(SILENCE) else {
+            panic!("{} of {} acknowledged messages are lost: {missing:?}", missing.len(), acknowledged.len());
+        };
+        let number = line.strip_prefix("house/log ").and_then(|number| number.parse().ok());
+        missing.remove(&number.expect("only numbers were published"));
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_named_and_the_house_goes_on() {
+    let Some(card) = Card::flash(VIRT, "schema = 1\n[gateway]\nid = \"gw1\"\ncolour = \"red\"\n") else { return };
+    let mut board = Board::boot(&card);
+    assert!(board.has_shown("gatehouse.toml:4:"), "the mistake is named with its line");
+    assert!(board.has_shown("going on with the configuration of the image"), "the console says what runs instead");
+
+    // A gatehouse that dies is started again.
+    board.shell("kill -9 $(pidof gatehouse) && echo killed:$?", "killed:0");
+    board.shell(
+        "until logread | grep -q 'ended with status 137' && pidof gatehouse; do usleep 100000; done; echo back:$?",
+        "back:0",
+    );
+    board.wait_for_connack();
+}
+
+#[test]
+fn the_gateway_has_no_rights_to_spare_and_lets_go_of_the_card() {
+    let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
+    let mut board = Board::boot(&card);
+    board.shell("stat -c owner:%U /proc/$(pidof gatehouse)", "owner:gatehouse");
+    board.shell("touch /usr/bin/new; echo root:$?", "root:1");
+    board.shell(
+        "echo ports:$(netstat -ltun | sed -n 's/.*:\\([0-9]*\\) .*:\\*.*/\\1/p' | sort -u | xargs)",
+        "ports:1883\r",
+    );
+
+    board.shell("poweroff", "Power down");
+    board.wait_for_end();
+    assert!(card.data_is_at_rest(), "the data partition was not unmounted");
+}
+
+/// The packet identifier in a line like `Client x received PUBACK (Mid: 7, RC:0)`.
+fn packet_id_of_puback(line: &str) -> Option<u32> {
+    let (_, after) = line.split_once("received PUBACK (Mid: ")?;
+    after.split(',').next()?.parse().ok()
+}
