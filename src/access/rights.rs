@@ -44,6 +44,11 @@ impl Rights {
         Rights { user: user.map(Box::from), deny: deny.into(), read: read.into(), write: write.into() }
     }
 
+    /// Those of a user that is none any more: nothing is allowed.
+    pub fn none(user: Option<&str>) -> Self {
+        Rights { user: user.map(Box::from), deny: [].into(), read: [].into(), write: [].into() }
+    }
+
     /// The user they were made for; `None` for a client without user name.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()

@@ -23,6 +23,8 @@ pub enum Origin {
 pub enum Phase {
     /// Open; CONNECT has not come.
     AwaitConnect,
+    /// The password of this CONNECT, the body of its packet, is being compared.
+    Authenticating(Box<[u8]>),
     /// CONNECT was accepted.
     Connected(Connected),
     /// No packet is taken any more; the shell closes it after a last flush.
@@ -94,7 +96,7 @@ impl Connection {
     pub fn packet_limit(&self, packet_size: u32) -> usize {
         match self.phase {
             Phase::Connected(_) => packet_size as usize,
-            Phase::AwaitConnect | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
         }
     }
 
@@ -103,7 +105,7 @@ impl Connection {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Closing => None,
+            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 
@@ -112,7 +114,7 @@ impl Connection {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Closing => None,
+            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 }

@@ -44,6 +44,8 @@ impl Broker {
             timers: Timers::default(),
             outputs: std::collections::VecDeque::new(),
             replaying: vec![],
+            access: None,
+            authenticating: 0,
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
             scratch: super::Scratch::default(),
@@ -192,6 +194,7 @@ fn stored_session(number: SessionNumber, client_id: Box<str>, expiry: u32) -> Se
         is_dirty: false,
         is_loading: false,
         outgoing: None,
+        rights: None,
         rare: None,
     }
 }

@@ -63,6 +63,9 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
+        if !self.may_subscribe(key, filter) {
+            return Err(ReasonCode::NOT_AUTHORIZED);
+        }
         let session = self.sessions.at_mut(key);
         if session.subscriptions.as_slice().len() >= self.limits.subscriptions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);

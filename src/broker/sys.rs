@@ -38,7 +38,7 @@ impl Broker {
             Some(super::StoreFault::Broken) => "broken",
         };
         let disconnected = self.sessions.len().saturating_sub(self.connected as usize);
-        let numbers: [(&'static str, u64); 22] = [
+        let numbers: [(&'static str, u64); 23] = [
             ("$SYS/broker/clients/connected", self.connected.into()),
             ("$SYS/broker/clients/disconnected", disconnected as u64),
             ("$SYS/broker/clients/total", self.sessions.len() as u64),
@@ -56,6 +56,7 @@ impl Broker {
             ("$SYS/gatehouse/dropped/outbox_full", counters.dropped_outbox_full),
             ("$SYS/gatehouse/dropped/too_large", counters.dropped_too_large),
             ("$SYS/gatehouse/dropped/expired", counters.dropped_expired),
+            ("$SYS/gatehouse/dropped/not_authorized", counters.dropped_not_authorized),
             ("$SYS/gatehouse/slow_readers_closed", counters.slow_readers_closed),
             ("$SYS/gatehouse/store/commits", counters.commits),
             ("$SYS/gatehouse/store/failures", counters.commit_failures),

@@ -1,8 +1,10 @@
 //! `gatehouse check`.
 
 use super::{EXIT_CONFIGURATION, report};
-use crate::config::{self, Problem, Source};
-use std::path::PathBuf;
+use crate::access::Access;
+use crate::config::{self, Problem, Settings, Source};
+use crate::daemon::{UsersError, UsersFile};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Check configuration files without starting anything: every problem at once, with file, line and column.
@@ -24,12 +26,29 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok(sources) => sources,
         Err(code) => return code,
     };
-    match config::check(&sources) {
-        Ok(settings) => {
-            println!("ok: {}", report::contents(&settings));
-            ExitCode::SUCCESS
+    let settings = match config::check(&sources) {
+        Ok(settings) => settings,
+        Err(problems) => return complain(&problems),
+    };
+    if let Err(code) = read_access(&settings, &args.files) {
+        return code;
+    }
+    println!("ok: {}", report::contents(&settings));
+    ExitCode::SUCCESS
+}
+
+/// Reads the users file that a configuration names, if it names one; says everything that is wrong with it.
+/// A relative name starts at the directory of the first configuration file.
+pub fn read_access(settings: &Settings, files: &[PathBuf]) -> Result<Option<(UsersFile, Access)>, ExitCode> {
+    let directory = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let Some(file) = UsersFile::of(&settings.broker, directory) else { return Ok(None) };
+    match file.read() {
+        Ok(access) => Ok(Some((file, access))),
+        Err(UsersError::Problems(problems)) => Err(complain(&problems)),
+        Err(error) => {
+            eprintln!("gatehouse: {error}");
+            Err(ExitCode::from(EXIT_CONFIGURATION))
         }
-        Err(problems) => complain(&problems),
     }
 }
 

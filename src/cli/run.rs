@@ -2,8 +2,9 @@
 
 use super::log::{self, LogFormat};
 use super::{EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
+use crate::access::Access;
 use crate::config::{self, Settings};
-use crate::daemon::{self, Options, Started};
+use crate::daemon::{self, Options, Started, UsersFile};
 use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -44,7 +45,11 @@ pub fn run(args: RunArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let options = options(args, settings);
+    let access = match check::read_access(&settings, &args.config) {
+        Ok(access) => access,
+        Err(code) => return code,
+    };
+    let options = options(args, settings, access);
     let house = options.settings.clone();
     match daemon::run(options, |started| announce(started, &house)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,7 +61,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 }
 
 /// Flags override the file; the file overrides the defaults.
-fn options(args: RunArgs, settings: Settings) -> Options {
+fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)>) -> Options {
     let broker = &settings.broker;
     let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
@@ -65,7 +70,7 @@ fn options(args: RunArgs, settings: Settings) -> Options {
         (true, true) => vec![LISTEN_DEFAULT],
     };
     let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, listen }
+    Options { settings, has_house, data_directory, access, listen }
 }
 
 /// Reads and checks configuration files; says everything that is wrong with them.

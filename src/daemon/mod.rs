@@ -4,13 +4,16 @@
 //! (drivers, signals). Start order: store, broker, listeners, drivers. Stop order: drivers (so that outputs get into
 //! their failsafe states and tell it), then the heart settles with the store.
 
+mod access;
 mod error;
 mod heart;
 mod limits;
 
+pub use access::{UsersError, UsersFile};
 pub use error::DaemonError;
 
-use crate::broker::{Broker, Restored};
+use crate::access::Access;
+use crate::broker::{Broker, Input, Restored};
 use crate::config::Settings;
 use crate::drivers::{self, Connect};
 use crate::net::{Listener, Ready, bind};
@@ -41,6 +44,8 @@ pub struct Options {
     pub has_house: bool,
     /// Where the store lies.
     pub data_directory: PathBuf,
+    /// Users and rules, and the file to read them from again; without them everyone may do everything.
+    pub access: Option<(UsersFile, Access)>,
     /// Addresses for MQTT over TCP.
     pub listen: Vec<SocketAddr>,
 }
@@ -58,13 +63,13 @@ pub struct Started {
 ///
 /// # Errors
 /// See [`DaemonError`].
-pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
+pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
     let limits = limits::of(&options.settings.broker.limits);
     limits::raise_file_limit(&limits);
     let ready = Arc::new(Ready::default());
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
-    let (broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
+    let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
     let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
@@ -76,12 +81,20 @@ pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), Daemo
     let (door, visitors) = mpsc::channel(DOOR_WAITING);
     listeners.push(Listener::Door(visitors));
     let stop = Arc::new(AtomicBool::new(false));
+    let (inlet, inputs) = access::Inlet::new(ready.clone());
+    let users = options.access.take().map(|(file, access)| {
+        broker.handle(crate::base::Moment::START, Input::AccessChanged(Box::new(access)));
+        file
+    });
+    let passwords = access::Passwords::new(side.handle().clone(), inlet.clone());
+    access::reload_on_hangup(&side, users, inlet)?;
     let life = Life { stop: stop.clone(), ready: ready.clone() };
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
     started(&Started { addresses, restored });
     let sockets_max = limits::sockets(&limits);
-    let parts = heart::Parts { broker, store, replies, listeners, ready, stop, sockets_max, started: begin };
+    let parts =
+        heart::Parts { broker, store, replies, inputs, passwords, listeners, ready, stop, sockets_max, started: begin };
     let is_settled = heart.block_on(heart::run(parts));
     side.shutdown_background();
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }
