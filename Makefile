@@ -22,6 +22,7 @@ build: ## the optimised binary, target/release/gatehouse
 
 test: ## every test
 	@scripts/setup.sh build test
+	@scripts/setup.sh image || echo "without these the tests of the image do not run"
 	@scripts/python.sh
 	$(CARGO) check --locked --no-default-features
 	$(CARGO) test --locked

@@ -5,11 +5,13 @@
 mod support;
 
 mod daemon {
+    mod access;
     mod commands;
     mod delivery;
     mod demo;
     mod disk;
     mod kill9;
+    mod limits;
     mod malformed;
     mod peers;
     mod process;

@@ -16,7 +16,8 @@ binary=$("$scripts/cross.sh")
 
 say "[2/4] root file system"
 "$scripts/root.sh" "$board" "$binary" "$out/root"
-SOURCE_DATE_EPOCH=$(build_time) mksquashfs "$out/root" "$out/root.squashfs" -comp zstd -all-root -noappend -quiet -no-progress >&2
+mksquashfs "$out/root" "$out/root.squashfs" -comp zstd -all-root -noappend -quiet -no-progress \
+    -mkfs-time "$(build_time)" -all-time "$(build_time)" >&2
 
 say "[3/4] boot files"
 "$scripts/boot-files.sh" "$board" "$out/boot"

@@ -2,20 +2,18 @@
 # qemu.sh BOARD CARD PORT CONSOLE SERIAL: becomes QEMU running a board from a card (a file), with its MQTT port at
 # 127.0.0.1:PORT. CONSOLE and SERIAL are what QEMU connects the board's console and its serial port to, as its
 # -chardev has it: stdio, pty, socket,path=…, file,path=…, null. Kernel, first stage, device tree and command line are
-# read from the card's own FAT partition, as a board's firmware would do it.
+# read from the card's own FAT partition, as a board's firmware would do it,
+# into CARD.boot.
 set -eu
 . "$(dirname "$0")/common"
 board=$1 card=$2 port=$3 console_to=$4 serial_to=$5
 board_load "$board"
 command -v qemu-system-aarch64 >/dev/null || fail "qemu-system-aarch64 is missing: run 'scripts/setup.sh image'"
 
-boot=$(mktemp -d)
+boot=$card.boot
+rm -rf "$boot"
+mkdir "$boot"
 mcopy -n -i "$card@@1M" '::*' "$boot/"
-# QEMU reads these files while it starts; they are gone a moment later, whatever becomes of QEMU.
-(
-    sleep 20
-    rm -rf "$boot"
-) >/dev/null 2>&1 </dev/null &
 
 set -- -nodefaults -display none -no-reboot \
     -kernel "$boot/kernel.img" -initrd "$boot/initrd.img" -append "$(cat "$boot/cmdline.txt")" \

@@ -2,6 +2,18 @@
 //!
 //! A limit that a user can set stands in [`Limits`]; the others are constants. Reaching one is counted.
 
+/// What happens to a message for a session whose queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum QueueFull {
+    /// The publisher is told that it is not taken. Nothing that was acknowledged is lost.
+    #[default]
+    Refuse,
+    /// The oldest waiting message of that session is dropped for it, and counted.
+    DropOldest,
+    /// That session does not get it, which is counted.
+    DropNewest,
+}
+
 /// Limits of the broker that the configuration can change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -16,6 +28,8 @@ pub struct Limits {
     pub queue_messages: u32,
     /// Their bytes, payload and topic together, per session.
     pub queue_bytes: u64,
+    /// What happens to a message for a session whose queue is full.
+    pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: u32,
     /// Sessions in all, connected or not.
@@ -32,6 +46,7 @@ impl Default for Limits {
             inflight: 1_000,
             queue_messages: 100_000,
             queue_bytes: 64 << 20,
+            queue_full: QueueFull::Refuse,
             retained_messages: 100_000,
             sessions: 100_000,
             subscriptions: 100_000,

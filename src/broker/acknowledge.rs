@@ -137,10 +137,11 @@ impl Broker {
         let Some(connected) = connection.connected_mut() else { return };
         let version = connected.version;
         if let Answer::Ack(ack) = &held.answer
-            && ends_publish(ack)
+            && ends_publish(*ack)
         {
             connected.open_publishes = connected.open_publishes.saturating_sub(1);
         }
+        self.counters.packets_sent += 1;
         match held.answer {
             Answer::Ack(ack) => ack.encode(version, self.outboxes.append(held.connection)),
             Answer::Suback(suback) => suback.encode(version, self.outboxes.append(held.connection)),
@@ -166,7 +167,7 @@ impl Broker {
 }
 
 /// Whether a client's PUBLISH needs nothing more after this answer.
-fn ends_publish(ack: &Ack) -> bool {
+fn ends_publish(ack: Ack) -> bool {
     match ack.kind {
         AckKind::Puback | AckKind::Pubcomp => true,
         AckKind::Pubrec => ack.reason.is_error(),

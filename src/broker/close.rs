@@ -56,6 +56,7 @@ impl Broker {
         {
             let packet = Disconnect { reason, properties: Properties::NONE };
             packet.encode(connected.version, self.outboxes.append(id));
+            self.counters.packets_sent += 1;
         }
         self.close_quietly(now, id);
     }
@@ -125,6 +126,7 @@ impl Broker {
             self.publish_will(now, rights.as_deref(), &will);
         }
         if is_expired {
+            self.counters.sessions_expired += 1;
             self.end_session(now, key);
         }
     }

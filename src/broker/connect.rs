@@ -55,6 +55,7 @@ impl Broker {
             self.connections.resize_with(id.index() + 1, || None);
         }
         self.generation = self.generation.wrapping_add(1);
+        self.counters.sockets += 1;
         let generation = self.generation;
         let timer = now + Duration::from_secs(CONNECT_TIMEOUT_SECS);
         self.connections[id.index()] = Some(Connection { phase: Phase::AwaitConnect, origin, generation, timer });
@@ -213,6 +214,7 @@ impl Broker {
         }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
+        self.counters.connected_max = self.counters.connected_max.max(self.connected);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
@@ -231,11 +233,13 @@ impl Broker {
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 
     pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {
         let connack = Connack { session_present: false, reason, properties: Properties::NONE };
+        self.counters.packets_sent += 1;
         connack.encode(version, self.outboxes.append(to));
     }
 

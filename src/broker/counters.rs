@@ -3,12 +3,28 @@
 /// Counters since start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
+    /// Packets received, of any kind.
+    pub packets_received: u64,
+    /// Packets sent, of any kind.
+    pub packets_sent: u64,
     /// PUBLISH packets received.
     pub publishes_received: u64,
     /// PUBLISH packets sent.
     pub publishes_sent: u64,
+    /// Bytes of their payloads received.
+    pub payload_bytes_received: u64,
+    /// Bytes of their payloads sent.
+    pub payload_bytes_sent: u64,
     /// Bytes received.
     pub bytes_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Connections opened.
+    pub sockets: u64,
+    /// Most clients connected at once.
+    pub connected_max: u32,
+    /// Sessions that expired.
+    pub sessions_expired: u64,
     /// Connections accepted by CONNACK.
     pub connects: u64,
     /// CONNECTs refused.
@@ -17,6 +33,8 @@ pub struct Counters {
     pub packets_refused: u64,
     /// QoS 0 messages dropped because the receiver's outbox was full.
     pub dropped_outbox_full: u64,
+    /// Messages dropped because a queue was full, where the configuration wants that.
+    pub dropped_queue_full: u64,
     /// Messages dropped because they are larger than the receiver accepts.
     pub dropped_too_large: u64,
     /// Messages dropped because their time had passed.
@@ -37,4 +55,23 @@ pub struct Counters {
     pub commits: u64,
     /// Commits that failed.
     pub commit_failures: u64,
+}
+
+impl Counters {
+    /// Messages that did not reach a receiver they were meant for.
+    pub fn publishes_dropped(&self) -> u64 {
+        self.dropped_outbox_full
+            + self.dropped_queue_full
+            + self.dropped_too_large
+            + self.dropped_expired
+            + self.messages_lost
+    }
+
+    /// A PUBLISH with so many bytes of payload was sent.
+    #[inline]
+    pub fn note_publish_sent(&mut self, payload: usize) {
+        self.packets_sent += 1;
+        self.publishes_sent += 1;
+        self.payload_bytes_sent += payload as u64;
+    }
 }

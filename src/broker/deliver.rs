@@ -132,7 +132,7 @@ impl Broker {
             self.give_up(now, key);
         } else {
             self.outboxes.append(to).extend_from_slice(&packet);
-            self.counters.publishes_sent += 1;
+            self.counters.note_publish_sent(parts.payload.len());
             self.note_sent(key);
         }
         self.scratch.packet = packet;
@@ -284,7 +284,7 @@ impl Broker {
             self.counters.dropped_too_large += 1;
         } else {
             self.outboxes.append(to).extend_from_slice(&packet);
-            self.counters.publishes_sent += 1;
+            self.counters.note_publish_sent(message.payload().len());
         }
         self.scratch.packet = packet;
     }

@@ -26,6 +26,7 @@ pub mod group;
 mod ids;
 mod input;
 mod layout;
+mod load;
 pub mod message;
 mod outbox;
 mod outgoing;
@@ -62,6 +63,7 @@ use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
 use layout::Layouts;
+use load::Loads;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
@@ -96,6 +98,7 @@ pub struct Broker {
     authenticating: usize,
     store: StoreSide,
     counters: Counters,
+    loads: Loads,
     scratch: Scratch,
 }
 
@@ -223,6 +226,7 @@ impl Broker {
     /// The first `count` bytes of the outbox were written.
     #[inline]
     pub fn written(&mut self, connection: ConnectionId, count: usize) {
+        self.counters.bytes_sent += count as u64;
         self.outboxes.written(connection, count);
     }
 
@@ -248,6 +252,7 @@ impl Broker {
 
     fn packet(&mut self, now: Moment, from: ConnectionId, frame: Frame, whole: &[u8]) {
         let body = &whole[frame.body..];
+        self.counters.packets_received += 1;
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Authenticating(_) | Phase::Closing => return,
@@ -278,7 +283,7 @@ impl Broker {
             },
             Packet::Subscribe(subscribe) => self.subscribe(now, from, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
-            Packet::Pingreq => self.outboxes.append(from).extend_from_slice(&[0xD0, 0]),
+            Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
             // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
             Packet::Auth(_)
@@ -291,6 +296,11 @@ impl Broker {
                 self.refuse(now, from, whole, DecodeError::Protocol("this packet is not expected from a client"));
             }
         }
+    }
+
+    fn pingresp(&mut self, to: ConnectionId) {
+        self.counters.packets_sent += 1;
+        self.outboxes.append(to).extend_from_slice(&[0xD0, 0]);
     }
 
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {

@@ -202,6 +202,14 @@ impl Outgoing {
         self.unacknowledged = 0;
     }
 
+    /// Drops the oldest message that was never sent; tells its identifier.
+    pub fn drop_oldest_waiting(&mut self) -> Option<MessageId> {
+        let index = self.entries.iter().position(|entry| entry.progress == Progress::Waiting)?;
+        let message = self.finish(index);
+        self.drop_done();
+        Some(message)
+    }
+
     /// Identifiers of messages that have to be read from the store, among the next `count` to send. Those from
     /// `unstored` on are not there yet.
     pub fn wanted(&self, count: usize, unstored: MessageId) -> Vec<MessageId> {

@@ -33,6 +33,7 @@ pub(super) struct Publication {
 impl Broker {
     pub(super) fn publish(&mut self, now: Moment, from: ConnectionId, publish: &Publish<'_>, whole: &[u8]) {
         self.counters.publishes_received += 1;
+        self.counters.payload_bytes_received += publish.payload.len() as u64;
         let Some(connected) = self.connected(from) else { return };
         let (version, key) = (connected.version, connected.session);
         let mut alias_name = None;

@@ -48,6 +48,7 @@ impl Broker {
             authenticating: 0,
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
+            loads: super::Loads::default(),
             scratch: super::Scratch::default(),
         };
         let restored = broker.remember(now, memory);

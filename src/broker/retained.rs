@@ -120,7 +120,9 @@ mod tests {
     fn a_replay_in_parts_finds_everything_once() {
         let mut retained = Retained::default();
         let topics = ["a", "a/b", "a/b/c", "a-b", "b", "a/c", "$SYS/x", "/a", "a/"];
-        topics.iter().for_each(|topic| retained.set(message(topic)));
+        for topic in topics {
+            retained.set(message(topic));
+        }
         retained.set(message("b"));
         assert_eq!(retained.len(), topics.len());
         for text in ["#", "a/#", "+/b", "a/+", "+", "b", "$SYS/#", "a/b/#", "nothing/#", "/+"] {

@@ -13,7 +13,7 @@ use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::UNSTORED_BYTES;
+use crate::base::limits::{QueueFull, UNSTORED_BYTES};
 use crate::mqtt::{PacketId, QoS, ReasonCode};
 use std::sync::Arc;
 
@@ -120,7 +120,8 @@ impl Broker {
                     continue;
                 }
                 must_be_stored |= session.connection.is_none();
-                if session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size())) {
+                let is_full = session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size()));
+                if is_full && self.limits.queue_full == QueueFull::Refuse {
                     return false;
                 }
             }
@@ -198,6 +199,9 @@ impl Broker {
             return;
         }
         let window = connection.zip(connected.map(|connected| connected.window));
+        if qos != QoS::AtMostOnce && !self.make_room(fan.now, target.session, source.parts.size()) {
+            return;
+        }
         if qos == QoS::AtMostOnce {
             if let Some(connection) = connection {
                 self.send_live(source, target, connection, qos, None, fan.now, scratch);
@@ -214,6 +218,25 @@ impl Broker {
         {
             self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
         }
+    }
+
+    /// Makes room in a full queue as the configuration wants it. Tells whether the message may enter.
+    #[inline]
+    fn make_room(&mut self, now: Moment, key: SessionKey, size: usize) -> bool {
+        let is_full = |outgoing: &Outgoing| self.is_full(outgoing, size);
+        if self.limits.queue_full == QueueFull::Refuse
+            || !self.sessions.at(key).outgoing.as_deref().is_some_and(is_full)
+        {
+            return true;
+        }
+        self.counters.dropped_queue_full += 1;
+        if self.limits.queue_full == QueueFull::DropNewest {
+            return false;
+        }
+        let outgoing = self.sessions.at_mut(key).outgoing.as_deref_mut();
+        let Some(oldest) = outgoing.and_then(Outgoing::drop_oldest_waiting) else { return false };
+        self.release_and_keep(now, key, oldest);
+        true
     }
 
     /// Enters a message into the ring of a stored session. Tells its packet identifier if it is sent at once.
@@ -305,7 +328,7 @@ impl Broker {
         }
         let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
         put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     fn send_alone(
@@ -330,7 +353,7 @@ impl Broker {
         packet.clear();
         put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
         self.outboxes.append(to).extend_from_slice(packet);
-        self.counters.publishes_sent += 1;
+        self.counters.note_publish_sent(source.parts.payload.len());
     }
 
     /// Whether the client takes a packet of this size.

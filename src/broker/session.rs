@@ -161,6 +161,11 @@ impl Sessions {
         Some(session)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().filter_map(Option::as_deref)
+    }
+
     /// Whether there is a session at this place.
     pub fn is_there(&self, key: SessionKey) -> bool {
         self.slots.get(key.index()).is_some_and(Option::is_some)

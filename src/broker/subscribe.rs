@@ -67,7 +67,9 @@ impl Broker {
             return Err(ReasonCode::NOT_AUTHORIZED);
         }
         let session = self.sessions.at_mut(key);
-        if session.subscriptions.as_slice().len() >= self.limits.subscriptions as usize {
+        let subscriptions = session.subscriptions.as_slice();
+        let is_known = || self.subscriptions.find(filter.as_str()).is_some_and(|id| subscriptions.contains(&id));
+        if subscriptions.len() >= self.limits.subscriptions as usize && !is_known() {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         let subscriber = Subscriber { session: key, options, identifier };

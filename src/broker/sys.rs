@@ -1,8 +1,8 @@
 //! `$SYS`: what the broker tells of itself, retained, under the names that mosquitto uses.
 
-use super::Broker;
 use super::message::Parts;
 use super::timers::Timer;
+use super::{Broker, StoreFault};
 use crate::base::Moment;
 use crate::mqtt::{Properties, QoS};
 use std::time::Duration;
@@ -13,7 +13,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 impl Broker {
     pub(super) fn publish_sys(&mut self, now: Moment) {
         self.timers.set(now + INTERVAL, Timer::Sys);
+        self.loads.update(&self.counters, INTERVAL);
         for (topic, value) in self.sys_values(now) {
+            let topic = topic.as_str();
             let is_known = self.retained.find(topic).is_some_and(|message| message.payload() == value.as_bytes());
             if is_known {
                 continue;
@@ -30,46 +32,71 @@ impl Broker {
         }
     }
 
-    fn sys_values(&self, now: Moment) -> Vec<(&'static str, String)> {
+    fn sys_values(&self, now: Moment) -> Vec<(String, String)> {
         let counters = &self.counters;
         let fault = match self.store.fault {
             None => "ok",
-            Some(super::StoreFault::Full) => "full",
-            Some(super::StoreFault::Broken) => "broken",
+            Some(StoreFault::Full) => "full",
+            Some(StoreFault::Broken) => "broken",
         };
-        let disconnected = self.sessions.len().saturating_sub(self.connected as usize);
-        let numbers: [(&'static str, u64); 23] = [
-            ("$SYS/broker/clients/connected", self.connected.into()),
-            ("$SYS/broker/clients/disconnected", disconnected as u64),
-            ("$SYS/broker/clients/total", self.sessions.len() as u64),
-            ("$SYS/broker/subscriptions/count", self.subscriptions.count() as u64),
-            ("$SYS/broker/retained messages/count", self.retained.len() as u64),
-            ("$SYS/broker/publish/messages/received", counters.publishes_received),
-            ("$SYS/broker/publish/messages/sent", counters.publishes_sent),
-            ("$SYS/broker/publish/messages/dropped", counters.dropped_outbox_full + counters.dropped_expired),
-            ("$SYS/broker/bytes/received", counters.bytes_received),
-            ("$SYS/gatehouse/connects/accepted", counters.connects),
-            ("$SYS/gatehouse/connects/refused", counters.connects_refused),
-            ("$SYS/gatehouse/packets/refused", counters.packets_refused),
-            ("$SYS/gatehouse/publish/refused", counters.publishes_refused),
-            ("$SYS/gatehouse/subscriptions/refused", counters.subscriptions_refused),
-            ("$SYS/gatehouse/dropped/outbox_full", counters.dropped_outbox_full),
-            ("$SYS/gatehouse/dropped/too_large", counters.dropped_too_large),
-            ("$SYS/gatehouse/dropped/expired", counters.dropped_expired),
-            ("$SYS/gatehouse/dropped/not_authorized", counters.dropped_not_authorized),
-            ("$SYS/gatehouse/slow_readers_closed", counters.slow_readers_closed),
-            ("$SYS/gatehouse/store/commits", counters.commits),
-            ("$SYS/gatehouse/store/failures", counters.commit_failures),
-            ("$SYS/gatehouse/store/elided", counters.messages_elided),
-            ("$SYS/gatehouse/store/lost", counters.messages_lost),
+        let (connected, sessions) = (u64::from(self.connected), self.sessions.len() as u64);
+        let away = sessions.saturating_sub(connected);
+        let (stored, stored_bytes) = self.stored();
+        let retained = self.retained.len() as u64;
+        let numbers = [
+            ("broker/clients/connected", connected),
+            ("broker/clients/active", connected),
+            ("broker/clients/disconnected", away),
+            ("broker/clients/inactive", away),
+            ("broker/clients/total", sessions),
+            ("broker/clients/maximum", counters.connected_max.into()),
+            ("broker/clients/expired", counters.sessions_expired),
+            ("broker/messages/received", counters.packets_received),
+            ("broker/messages/sent", counters.packets_sent),
+            ("broker/messages/stored", stored + retained),
+            ("broker/store/messages/count", stored + retained),
+            ("broker/store/messages/bytes", stored_bytes),
+            ("broker/subscriptions/count", self.subscriptions.count() as u64),
+            ("broker/shared_subscriptions/count", self.subscriptions.shared_count() as u64),
+            ("broker/retained messages/count", retained),
+            ("broker/publish/messages/received", counters.publishes_received),
+            ("broker/publish/messages/sent", counters.publishes_sent),
+            ("broker/publish/messages/dropped", counters.publishes_dropped()),
+            ("broker/publish/bytes/received", counters.payload_bytes_received),
+            ("broker/publish/bytes/sent", counters.payload_bytes_sent),
+            ("broker/bytes/received", counters.bytes_received),
+            ("broker/bytes/sent", counters.bytes_sent),
+            ("gatehouse/boots", self.boots.into()),
+            ("gatehouse/connects/accepted", counters.connects),
+            ("gatehouse/connects/refused", counters.connects_refused),
+            ("gatehouse/packets/refused", counters.packets_refused),
+            ("gatehouse/publish/refused", counters.publishes_refused),
+            ("gatehouse/subscriptions/refused", counters.subscriptions_refused),
+            ("gatehouse/dropped/outbox_full", counters.dropped_outbox_full),
+            ("gatehouse/dropped/queue_full", counters.dropped_queue_full),
+            ("gatehouse/dropped/too_large", counters.dropped_too_large),
+            ("gatehouse/dropped/expired", counters.dropped_expired),
+            ("gatehouse/dropped/not_authorized", counters.dropped_not_authorized),
+            ("gatehouse/slow_readers_closed", counters.slow_readers_closed),
+            ("gatehouse/store/commits", counters.commits),
+            ("gatehouse/store/failures", counters.commit_failures),
+            ("gatehouse/store/elided", counters.messages_elided),
+            ("gatehouse/store/lost", counters.messages_lost),
         ];
+        let version = concat!("gatehouse ", env!("CARGO_PKG_VERSION"));
         let mut values = vec![
-            ("$SYS/broker/version", concat!("gatehouse ", env!("CARGO_PKG_VERSION")).to_string()),
-            ("$SYS/broker/uptime", format!("{} seconds", now.as_secs())),
-            ("$SYS/gatehouse/boots", self.boots.to_string()),
-            ("$SYS/gatehouse/store/state", fault.to_string()),
+            ("$SYS/broker/version".to_owned(), version.to_owned()),
+            ("$SYS/broker/uptime".to_owned(), format!("{} seconds", now.as_secs())),
+            ("$SYS/gatehouse/store/state".to_owned(), fault.to_owned()),
         ];
-        values.extend(numbers.into_iter().map(|(topic, number)| (topic, number.to_string())));
+        values.extend(numbers.into_iter().map(|(name, number)| (format!("$SYS/{name}"), number.to_string())));
+        values.extend(self.loads.values());
         values
+    }
+
+    /// Messages on their way to sessions, and their bytes; counted once for each receiver.
+    fn stored(&self) -> (u64, u64) {
+        let rings = self.sessions.iter().filter_map(|session| session.outgoing.as_deref());
+        rings.fold((0, 0), |(count, bytes), ring| (count + ring.len() as u64, bytes + ring.bytes()))
     }
 }

@@ -16,21 +16,17 @@ const LINES_WAITING: usize = 64;
 #[command(
     disable_help_flag = true,
     after_help = "Examples:
-  gatehouse pub home/blind/up/set true
-  gatehouse pub home/blind/up/set '{\"value\":true,\"pulse\":\"3s\"}'
+  gatehouse pub -t home/lamp/set -m on
   gatehouse pub -h gateway.local -u anna -P secret -q 1 -r -t home/note -m 'back at six'
   sensor | gatehouse pub -t home/raw -l
 
 Exit codes: 0 ok, 1 runtime error, 2 usage, 4 cannot connect, 5 refused by the broker, 6 timed out"
 )]
 pub struct PublishArgs {
-    /// Topic and payload, where they are not given by -t and -m
-    #[arg(value_name = "TOPIC PAYLOAD", num_args = 0..=2, conflicts_with = "topic")]
-    words: Vec<String>,
     #[command(flatten)]
     connection: ConnectArgs,
     /// Topic to publish to
-    #[arg(short, long, allow_hyphen_values = true)]
+    #[arg(short, long, required_unless_present = "url", allow_hyphen_values = true)]
     topic: Option<String>,
     #[command(flatten)]
     payload: PayloadArgs,
@@ -72,19 +68,15 @@ async fn publish(args: &PublishArgs) -> Result<(), Failure> {
 
 impl PublishArgs {
     fn template(&self) -> Result<Message, Failure> {
-        let (word, payload) = (self.words.first().map(String::as_str), self.words.get(1));
-        let topic = self.topic.as_deref().or(word).or(self.connection.url_topic());
+        let topic = self.topic.as_deref().or(self.connection.url_topic());
         let topic = topic.ok_or_else(|| Failure::Usage("a topic (-t) is missing".into()))?;
         if TopicName::new(topic).is_err() {
             return Err(Failure::Usage(format!("`{topic}` is no topic name; + and # have no place in one")));
         }
-        let payload = match (payload, self.payload.is_empty() && !self.stdin_line) {
-            (Some(payload), true) => payload.clone().into_bytes(),
-            (None, false) => self.payload.read()?,
-            (None, true) => return Err(Failure::Usage("a payload is missing: -m, -f, -n, -s or -l".into())),
-            (Some(_), false) => return Err(Failure::Usage("the payload is given twice".into())),
-        };
-        let message = Message::new(topic, payload).qos(self.qos);
+        if self.payload.is_empty() && !self.stdin_line {
+            return Err(Failure::Usage("a payload is missing: -m, -f, -n, -s or -l".into()));
+        }
+        let message = Message::new(topic, self.payload.read()?).qos(self.qos);
         let mut message = message.with(&self.connection.properties(Packet::Publish));
         message.retain = self.retain;
         Ok(message)

@@ -76,15 +76,19 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
 /// Commands that show what there is: to watch, to switch something, to press something simulated.
 fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool) -> String {
     let base = &settings.gateway.base;
-    let to = if address == super::LISTEN_DEFAULT { String::new() } else { format!(" --to {address}") };
-    let mut lines = vec![format!("gatehouse sub -v{to} '#'")];
+    let to = if address == super::LISTEN_DEFAULT {
+        String::new()
+    } else {
+        format!(" -h {} -p {}", address.ip(), address.port())
+    };
+    let mut lines = vec![format!("gatehouse sub{to} -v -t '#'")];
     if let Some((device, output)) = first_output(settings) {
-        lines.push(format!("gatehouse pub{to} {base}/{device}/{output}/set toggle"));
+        lines.push(format!("gatehouse pub{to} -t {base}/{device}/{output}/set -m toggle"));
     }
     if settings.gpio.is_simulated(has_gpiochip)
         && let Some(line) = first_button(settings)
     {
-        lines.push(format!("gatehouse pub{to} '{base}/$gw/simulate/{line}/set' press"));
+        lines.push(format!("gatehouse pub{to} -t '{base}/$gw/simulate/{line}/set' -m press"));
     }
     format!("try: {}", lines.join("\n     "))
 }
@@ -126,9 +130,9 @@ device front-door   gpio  contact on GPIO5 (simulated)
 device hall-button  gpio  press on GPIO6 (simulated)
 device boiler-flow  w1    sensor 28-0316a2795cff (simulated)
 device greenhouse   line  bus uno (simulated Arduino on a pseudo-terminal)
-try: gatehouse sub -v --to 127.0.0.1:4000 '#'
-     gatehouse pub --to 127.0.0.1:4000 home/blind/up/set toggle
-     gatehouse pub --to 127.0.0.1:4000 'home/$gw/simulate/GPIO6/set' press";
+try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
+     gatehouse pub -h 127.0.0.1 -p 4000 -t home/blind/up/set -m toggle
+     gatehouse pub -h 127.0.0.1 -p 4000 -t 'home/$gw/simulate/GPIO6/set' -m press";
         assert_eq!(start(&started, &settings, true), expected);
         assert_eq!(contents(&settings), "5 devices, 1 bus");
     }
@@ -137,6 +141,6 @@ try: gatehouse sub -v --to 127.0.0.1:4000 '#'
     fn a_plain_broker_is_told_in_two_lines() {
         let started = Started { addresses: vec![super::super::LISTEN_DEFAULT], restored: Restored::default() };
         let text = start(&started, &Settings::default(), true);
-        assert!(text.ends_with("\ntry: gatehouse sub -v '#'"), "{text}");
+        assert!(text.ends_with("\ntry: gatehouse sub -v -t '#'"), "{text}");
     }
 }

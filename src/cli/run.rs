@@ -1,17 +1,14 @@
 //! `gatehouse run`.
 
 use super::log::{self, LogFormat};
-use super::{EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
+use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
 use crate::access::Access;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::daemon::{self, Options, Started, UsersFile};
 use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where the store lies if nothing else is said.
-const DATA_DIR_DEFAULT: &str = "gatehouse-data";
 
 /// Start the gateway. Without a file it is a plain broker on this machine: anonymous, with default limits, keeping
 /// sessions and retained messages in the data directory.
@@ -41,12 +38,8 @@ pub struct RunArgs {
 /// Runs the gateway until it is stopped.
 pub fn run(args: RunArgs) -> ExitCode {
     log::start(args.log_format);
-    let settings = match read_settings(&args.config) {
-        Ok(settings) => settings,
-        Err(code) => return code,
-    };
-    let access = match check::read_access(&settings, &args.config) {
-        Ok(access) => access,
+    let (settings, access) = match check::read_all(&args.config) {
+        Ok(read) => read,
         Err(code) => return code,
     };
     let options = options(args, settings, access);
@@ -71,15 +64,6 @@ fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)
     };
     let has_house = !args.config.is_empty();
     Options { settings, has_house, data_directory, access, listen }
-}
-
-/// Reads and checks configuration files; says everything that is wrong with them.
-fn read_settings(files: &[PathBuf]) -> Result<Settings, ExitCode> {
-    if files.is_empty() {
-        return Ok(Settings::default());
-    }
-    let sources = check::read_sources(files)?;
-    config::check(&sources).map_err(|problems| check::complain(&problems))
 }
 
 fn announce(started: &Started, settings: &Settings) {

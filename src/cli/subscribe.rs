@@ -17,8 +17,8 @@ const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 #[command(
     disable_help_flag = true,
     after_help = "Examples:
-  gatehouse sub -v 'home/#'
-  gatehouse sub --count 1 -W 5 home/door/state
+  gatehouse sub -v -t 'home/#'
+  gatehouse sub -t home/door/state -C 1 -W 5
   gatehouse sub -t 'home/+/temperature' -F '@Y-@m-@d @H:@M:@S %t %p'
 
 A lost connection is made anew. Exit codes: 0 ok, 1 runtime error, 2 usage, 4 cannot connect,
@@ -26,13 +26,10 @@ A lost connection is made anew. Exit codes: 0 ok, 1 runtime error, 2 usage, 4 ca
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SubscribeArgs {
-    /// Topic filters to subscribe to, where they are not given by -t
-    #[arg(value_name = "FILTER")]
-    filters: Vec<String>,
     #[command(flatten)]
     connection: ConnectArgs,
     /// Topic filter to subscribe to; may be given several times
-    #[arg(short, long, allow_hyphen_values = true)]
+    #[arg(short, long, required_unless_present_any = ["url", "unsubscribe"], allow_hyphen_values = true)]
     topic: Vec<String>,
     /// Topic filter whose messages are not printed; may be given several times
     #[arg(short = 'T', long, value_name = "TOPIC", allow_hyphen_values = true)]
@@ -44,7 +41,7 @@ pub struct SubscribeArgs {
     #[arg(short, long, default_value = "0", value_parser = qos)]
     qos: QoS,
     /// End after so many messages
-    #[arg(short = 'C', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'C', value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after so many seconds, with exit code 6
     #[arg(short = 'W', value_name = "SECONDS", value_parser = seconds)]
@@ -104,8 +101,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(args: &'a SubscribeArgs) -> Result<Self, Failure> {
-        let given = args.topic.iter().chain(&args.filters).map(String::as_str);
-        let filters: Vec<&str> = given.chain(args.connection.url_topic()).collect();
+        let filters: Vec<&str> = args.topic.iter().map(String::as_str).chain(args.connection.url_topic()).collect();
         let all = filters.iter().copied().chain(args.filter_out.iter().chain(&args.unsubscribe).map(String::as_str));
         for filter in all {
             if TopicFilter::new(filter).is_err() {

@@ -3,6 +3,7 @@
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
+use crate::base::limits::QueueFull;
 
 /// MQTT's own bound of a packet: five bytes of fixed header and 268,435,455 of remaining length.
 const PACKET_SIZE_MAX: u64 = 268_435_460;
@@ -37,6 +38,9 @@ pub(super) fn broker(mut table: Table) -> BrokerSettings {
     BrokerSettings { listen, data_dir, users, anonymous, limits }
 }
 
+const QUEUE_FULL: [(&str, QueueFull); 3] =
+    [("refuse", QueueFull::Refuse), ("drop-oldest", QueueFull::DropOldest), ("drop-newest", QueueFull::DropNewest)];
+
 fn limits(mut table: Table) -> BrokerLimits {
     const COUNT_MAX: u64 = u32::MAX as u64;
     let limits = BrokerLimits {
@@ -45,6 +49,7 @@ fn limits(mut table: Table) -> BrokerLimits {
         inflight: table.integer("inflight", 1..=u64::from(u16::MAX)),
         queue_messages: table.integer("queue_messages", 1..=COUNT_MAX),
         queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
+        queue_full: table.word("queue_full", &QUEUE_FULL).unwrap_or_default(),
         retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
     };
     table.close(&[]);

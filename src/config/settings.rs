@@ -1,5 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
+use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, Interlock, OutputSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub struct BrokerLimits {
     pub queue_messages: Option<u64>,
     /// Bytes of queued messages per session.
     pub queue_bytes: Option<u64>,
+    /// What happens when a queue is full.
+    pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
 }

@@ -18,6 +18,7 @@ pub fn of(configured: &BrokerLimits) -> Limits {
         inflight: configured.inflight.map_or(default.inflight, |value| value.min(u16::MAX.into()) as u16),
         queue_messages: u32_or(configured.queue_messages, default.queue_messages),
         queue_bytes: configured.queue_bytes.unwrap_or(default.queue_bytes),
+        queue_full: configured.queue_full,
         retained_messages: u32_or(configured.retained_messages, default.retained_messages),
         ..default
     }

@@ -122,7 +122,7 @@ fn sub_prints_what_mosquitto_sub_prints() {
             .map(|text| without_time(&text))
             .collect();
         assert!(printed.iter().all(|text| *text == printed[0]), "{format:?}: {printed:#?}");
-        assert!(printed.iter().all(|text| text.len() >= 8), "{format:?}: {printed:?}");
+        assert!(printed.iter().all(|text| !text.trim().is_empty()), "{format:?}");
     }
 }
 

@@ -2,12 +2,13 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Connect, Kind, Message, Properties, Version, acknowledge, id};
+use crate::support::wire::{Connect, Kind, Message, Properties, VERSIONS, Version, acknowledge, id};
 
 #[test]
 fn every_qos_meets_every_subscription() {
     let daemon = Daemon::start();
-    for (from, to) in [(BOTH[0], BOTH[0]), (BOTH[0], BOTH[1]), (BOTH[1], BOTH[0]), (BOTH[1], BOTH[1])] {
+    let pairs = VERSIONS.iter().flat_map(|from| VERSIONS.map(|to| (*from, to)));
+    for (from, to) in pairs {
         for granted in 0..=2 {
             let mut subscriber = Client::fresh(daemon.address(), to, "subscriber");
             assert_eq!(subscriber.subscribe("level/+", granted), granted);
@@ -30,7 +31,7 @@ fn every_qos_meets_every_subscription() {
 #[test]
 fn order_is_kept_for_each_topic_and_qos() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         for qos in 0..=2 {
             let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
             subscriber.subscribe("row", qos);
@@ -54,7 +55,7 @@ fn order_is_kept_for_each_topic_and_qos() {
 #[test]
 fn payloads_of_every_size_arrive_whole() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
         subscriber.subscribe("size", 1);
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
@@ -69,7 +70,7 @@ fn payloads_of_every_size_arrive_whole() {
 #[test]
 fn a_packet_may_come_byte_by_byte_and_many_at_once() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
         subscriber.subscribe("pieces", 0);
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
@@ -87,7 +88,7 @@ fn a_packet_may_come_byte_by_byte_and_many_at_once() {
 #[test]
 fn a_publisher_receives_its_own_message() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "echo");
         client.subscribe("echo", 1);
         client.publish(&Message::new("echo", "x", 1));
@@ -129,7 +130,7 @@ fn messages_beyond_the_inflight_limit_wait_for_acknowledgements() {
 #[test]
 fn a_release_of_nothing_is_answered() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         client.send(&acknowledge(Kind::Pubrel, 99));
         let reason = client.acknowledged(Kind::Pubcomp, 99);
@@ -141,7 +142,7 @@ fn a_release_of_nothing_is_answered() {
 #[test]
 fn acknowledgements_of_nothing_harm_nobody() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         for kind in [Kind::Puback, Kind::Pubcomp] {
             client.send(&acknowledge(kind, 99));

@@ -7,7 +7,7 @@ mod v5;
 use crate::support::client::{Client, End};
 use crate::support::daemon::Daemon;
 use crate::support::random::Random;
-use crate::support::wire::{BOTH, Connect, Message, Properties, Received, Version, subscribe, unsubscribe};
+use crate::support::wire::{Connect, Message, Properties, Received, VERSIONS, Version, subscribe, unsubscribe};
 use notation::bytes;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Scene {
             client.subscribe("bystander", 1);
             client
         };
-        let bystanders = BOTH.map(bystander).into();
+        let bystanders = VERSIONS.map(bystander).into();
         Self { daemon, bystanders }
     }
 
@@ -76,7 +76,7 @@ impl Scene {
 
     /// Those who were connected still are, a new client is welcome, and messages flow between them.
     fn assert_unharmed(&mut self) {
-        for version in BOTH {
+        for version in VERSIONS {
             let mut fresh = Client::fresh(self.daemon.address(), version, "fresh");
             fresh.publish(&Message::new("bystander", "x", 1));
             for bystander in &mut self.bystanders {
@@ -108,7 +108,7 @@ fn a_broken_connect_is_refused() {
 fn every_packet_but_connect_ends_a_connection_that_is_not_connected() {
     let mut scene = Scene::new();
     let mut wrong = Vec::new();
-    for version in BOTH {
+    for version in VERSIONS {
         for (name, packet) in packets(version) {
             let answers = scene.answers(version, false, &packet);
             if !Answer::Silence.suits(&answers) {
@@ -172,7 +172,7 @@ fn there_are_enough_broken_packets() {
 #[test]
 fn a_broken_packet_after_good_ones_lets_them_count() {
     let mut scene = Scene::new();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut packets = Message::new("bystander", "before", 1).encode(version);
         packets.extend([0x00, 0x00]);
         packets.extend(Message::new("bystander", "after", 1).encode(version));
@@ -206,7 +206,7 @@ fn packets_with_random_damage_harm_nobody_else() {
     const SEED: u64 = 2;
     let mut scene = Scene::new();
     let mut random = Random::new(SEED);
-    for version in BOTH {
+    for version in VERSIONS {
         let packets = packets(version);
         for _ in 0..DAMAGED {
             let index = usize::try_from(random.within(0..packets.len() as u64)).unwrap();
@@ -279,7 +279,7 @@ fn damage(packet: &mut Vec<u8>, random: &mut Random) {
 #[test]
 fn a_client_that_is_refused_may_try_again() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         for _ in 0..50 {
             let mut client = Client::open(daemon.address(), Version::V5);
             client.send(&bytes("10| s:MQTT 63 02 0000 s:c"));

@@ -2,12 +2,12 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::{Daemon, data_dir};
-use crate::support::wire::{BOTH, Message, Version};
+use crate::support::wire::{Message, VERSIONS, Version};
 
 #[test]
 fn the_last_retained_message_meets_a_new_subscription() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let topic = format!("kept/{version:?}");
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
         for qos in 0..=2 {
@@ -29,7 +29,7 @@ fn the_last_retained_message_meets_a_new_subscription() {
 #[test]
 fn a_live_message_is_not_marked_as_retained() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let topic = format!("live/{version:?}");
         let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
         subscriber.subscribe(&topic, 1);
@@ -45,7 +45,7 @@ fn a_live_message_is_not_marked_as_retained() {
 #[test]
 fn an_empty_payload_clears_it() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         for qos in 0..=2 {
             let mut publisher = Client::fresh(daemon.address(), version, "publisher");
             let mut live = Client::fresh(daemon.address(), version, "live");
@@ -81,7 +81,7 @@ fn retained_messages_are_found_by_wildcards() {
         ("$own/#", vec!["$own/a"]),
         ("b/#", vec![]),
     ];
-    for version in BOTH {
+    for version in VERSIONS {
         for (filter, expected) in &cases {
             let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
             subscriber.subscribe(filter, 0);

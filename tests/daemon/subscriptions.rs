@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Message, Properties, Version, id};
+use crate::support::wire::{Message, Properties, VERSIONS, Version, id};
 
 /// Filter, topic names it matches, topic names it does not.
 const MATCHES: [(&str, &[&str], &[&str]); 16] = [
@@ -27,7 +27,7 @@ const MATCHES: [(&str, &[&str], &[&str]); 16] = [
 #[test]
 fn filters_match_as_specified() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut publisher = Client::fresh(daemon.address(), version, "publisher");
         for (filter, matching, other) in MATCHES {
             let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
@@ -46,7 +46,7 @@ fn filters_match_as_specified() {
 #[test]
 fn overlapping_filters_deliver_at_the_highest_qos() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut subscriber = Client::fresh(daemon.address(), version, "subscriber");
         subscriber.subscribe("over/#", 0);
         subscriber.subscribe("over/+", 2);
@@ -62,7 +62,7 @@ fn overlapping_filters_deliver_at_the_highest_qos() {
 #[test]
 fn one_subscribe_may_hold_many_filters_and_is_answered_in_their_order() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         let codes = client.subscribe_with(&[("m/a", 2), ("m/b", 0), ("m/c", 1)], &Properties::default());
         assert_eq!(codes, [2, 0, 1], "{version:?}");
@@ -72,7 +72,7 @@ fn one_subscribe_may_hold_many_filters_and_is_answered_in_their_order() {
 #[test]
 fn a_repeated_subscription_replaces_the_first() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         client.subscribe("twice", 2);
         assert_eq!(client.subscribe("twice", 0), 0);
@@ -86,7 +86,7 @@ fn a_repeated_subscription_replaces_the_first() {
 #[test]
 fn an_unsubscribed_filter_is_silent() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut client = Client::fresh(daemon.address(), version, "client");
         client.subscribe("quiet/a", 1);
         client.subscribe("quiet/b", 1);
@@ -140,4 +140,33 @@ fn a_subscription_identifier_comes_back_with_its_messages() {
     for wanted in [number("x", 1), number("x", 268_435_455), number("y", 1)] {
         assert!(received.contains(&wanted), "{wanted:?} is missing in {received:?}");
     }
+}
+
+#[test]
+fn a_share_gives_each_message_to_one_of_its_members() {
+    const MESSAGES: usize = 60;
+    let daemon = Daemon::start();
+    let member = |name: &str| {
+        let mut member = Client::fresh(daemon.address(), Version::V5, name);
+        assert_eq!(member.subscribe("$share/group/work/+", 1), 1);
+        member
+    };
+    let mut members = ["one", "two", "three"].map(member);
+    let mut outsider = Client::fresh(daemon.address(), Version::V5, "outsider");
+    outsider.subscribe("work/+", 1);
+    let mut publisher = Client::fresh(daemon.address(), Version::V5, "publisher");
+    for number in 0..MESSAGES {
+        publisher.publish(&Message::new("work/x", format!("{number:02}"), 1));
+    }
+    let texts = |client: &mut Client| {
+        let messages = client.messages_until_ping().into_iter();
+        messages.map(|message| message.text()).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = (0..MESSAGES).map(|number| format!("{number:02}")).collect();
+    assert_eq!(texts(&mut outsider), all);
+    let shares = members.each_mut().map(texts);
+    assert!(shares.iter().all(|share| !share.is_empty()), "{shares:?}");
+    let mut together = shares.concat();
+    together.sort();
+    assert_eq!(together, all);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::client::{Client, End};
 use crate::support::daemon::Daemon;
-use crate::support::wire::{BOTH, Connect, Message, PINGREQ, Properties, Received, Version, id, packet};
+use crate::support::wire::{Connect, Message, PINGREQ, Properties, Received, VERSIONS, Version, id, packet};
 use std::time::Duration;
 
 /// Well within a keep alive of one second.
@@ -21,7 +21,7 @@ fn with_will(version: Version, qos: u8) -> Connect {
 #[test]
 fn a_will_is_sent_when_the_connection_breaks() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut watcher = watcher(&daemon, version);
         for qos in 0..=2 {
             let (mortal, _) = Client::connect(daemon.address(), &with_will(version, qos));
@@ -37,7 +37,7 @@ fn a_will_is_sent_when_the_connection_breaks() {
 #[test]
 fn a_will_is_not_sent_after_disconnect() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut watcher = watcher(&daemon, version);
         let (mortal, _) = Client::connect(daemon.address(), &with_will(version, 1));
         mortal.disconnect();
@@ -58,7 +58,7 @@ fn disconnect_with_will_message_sends_it() {
 #[test]
 fn a_malformed_packet_sends_the_will() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut watcher = watcher(&daemon, version);
         let (mut mortal, _) = Client::connect(daemon.address(), &with_will(version, 1));
         mortal.send(&[0x00, 0x00]);
@@ -70,7 +70,7 @@ fn a_malformed_packet_sends_the_will() {
 #[test]
 fn a_takeover_of_a_clean_session_sends_the_will() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut watcher = watcher(&daemon, version);
         let (mut first, _) = Client::connect(daemon.address(), &with_will(version, 1));
         let (second, _) = Client::connect(daemon.address(), &Connect::clean(version, "mortal"));
@@ -84,7 +84,7 @@ fn a_takeover_of_a_clean_session_sends_the_will() {
 #[test]
 fn a_retained_will_is_kept() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let topic = format!("kept/{version:?}");
         let mut watcher = Client::fresh(daemon.address(), version, "watcher");
         watcher.subscribe(&topic, 1);
@@ -140,7 +140,7 @@ fn a_will_delay_ends_with_the_session() {
 #[test]
 fn who_says_nothing_within_its_keep_alive_is_gone() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let mut watcher = watcher(&daemon, version);
         let connect = with_will(version, 1).keep_alive(1);
         let (mut mortal, _) = Client::connect(daemon.address(), &connect);
@@ -154,7 +154,7 @@ fn who_says_nothing_within_its_keep_alive_is_gone() {
 #[test]
 fn who_pings_within_its_keep_alive_stays() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let connect = Connect::clean(version, "lively").keep_alive(1);
         let (mut lively, _) = Client::connect(daemon.address(), &connect);
         let (mut silent, _) = Client::connect(daemon.address(), &with_will(version, 0).keep_alive(3));
@@ -176,7 +176,7 @@ fn who_pings_within_its_keep_alive_stays() {
 #[test]
 fn any_packet_keeps_a_connection_alive_and_zero_means_for_ever() {
     let daemon = Daemon::start();
-    for version in BOTH {
+    for version in VERSIONS {
         let (mut busy, _) = Client::connect(daemon.address(), &Connect::clean(version, "busy").keep_alive(1));
         let (mut eternal, _) = Client::connect(daemon.address(), &Connect::clean(version, "eternal").keep_alive(0));
         let (mut clock, _) = Client::connect(daemon.address(), &Connect::clean(version, "clock").keep_alive(2));

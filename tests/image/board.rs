@@ -33,6 +33,14 @@ struct Console {
 impl Board {
     /// Powers a board with a card and waits until its broker answers.
     pub fn boot(card: &Card) -> Board {
+        let board = Board::power(card);
+        board.wait_for("GATEHOUSE READY");
+        board.wait_for_connack();
+        board
+    }
+
+    /// Powers a board with a card.
+    pub fn power(card: &Card) -> Board {
         let port = free_port();
         let serial = card.directory().join("serial");
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
@@ -52,10 +60,7 @@ impl Board {
             let console = Arc::clone(&console);
             move || console.read(output)
         });
-        let board = Board { qemu, keyboard, console, serial, port };
-        board.wait_for("GATEHOUSE READY");
-        board.wait_for_connack();
-        board
+        Board { qemu, keyboard, console, serial, port }
     }
 
     /// The port of this machine that leads to the broker.

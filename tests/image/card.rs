@@ -35,8 +35,13 @@ const CARD_SIZE: u64 = 512 << 20;
 /// Where the first partition starts, for mtools.
 const BOOT_OFFSET: &str = "1M";
 
-/// Where the partition table says at which sector the fourth partition starts.
-const DATA_START_OFFSET: u64 = 446 + 3 * 16 + 8;
+/// Unit of the partition table, in bytes.
+const SECTOR_SIZE: u64 = 512;
+
+/// The partition table's entry of the data partition, the fourth; in it, its first sector and their number.
+const DATA_ENTRY_OFFSET: u64 = 446 + 3 * 16;
+const START_OFFSET: u64 = 8;
+const LENGTH_OFFSET: u64 = 12;
 
 /// A flashed card: a file that a board runs from and writes to, gone with this value.
 pub struct Card {
@@ -78,20 +83,29 @@ impl Card {
 
     /// Whether the data file system was unmounted properly: the flag "needs recovery" in its superblock is off.
     pub fn data_is_at_rest(&self) -> bool {
-        const FEATURES_INCOMPAT_OFFSET: u64 = 1024 + 0x60;
-        const NEEDS_RECOVERY: u32 = 4;
         const MAGIC_OFFSET: u64 = 1024 + 0x38;
         const MAGIC: u32 = 0xef53;
+        const FEATURES_INCOMPAT_OFFSET: u64 = 1024 + 0x60;
+        const NEEDS_RECOVERY: u32 = 4;
 
+        let data = u64::from(self.word(DATA_ENTRY_OFFSET + START_OFFSET)) * SECTOR_SIZE;
+        assert_eq!(self.word(data + MAGIC_OFFSET) & 0xffff, MAGIC, "the data partition holds a file system");
+        self.word(data + FEATURES_INCOMPAT_OFFSET) & NEEDS_RECOVERY == 0
+    }
+
+    /// Whether the data partition ends where the card ends.
+    pub fn data_fills_the_card(&self) -> bool {
+        let start = self.word(DATA_ENTRY_OFFSET + START_OFFSET);
+        let length = self.word(DATA_ENTRY_OFFSET + LENGTH_OFFSET);
+        u64::from(start + length) * SECTOR_SIZE == CARD_SIZE
+    }
+
+    /// Four bytes of the card, little-endian.
+    fn word(&self, at: u64) -> u32 {
+        let mut bytes = [0; 4];
         let file = File::open(self.path()).expect("the card opens");
-        let word = |at: u64| {
-            let mut bytes = [0; 4];
-            file.read_exact_at(&mut bytes, at).expect("the card is longer than that");
-            u32::from_le_bytes(bytes)
-        };
-        let data = u64::from(word(DATA_START_OFFSET)) * 512;
-        assert_eq!(word(data + MAGIC_OFFSET) & 0xffff, MAGIC, "the data partition holds a file system");
-        word(data + FEATURES_INCOMPAT_OFFSET) & NEEDS_RECOVERY == 0
+        file.read_exact_at(&mut bytes, at).expect("the card is longer than that");
+        u32::from_le_bytes(bytes)
     }
 
     /// A directory that lives as long as the card.

@@ -180,6 +180,18 @@ fn the_gateway_has_no_rights_to_spare_and_lets_go_of_the_card() {
     board.shell("poweroff", "Power down");
     board.wait_for_end();
     assert!(card.data_is_at_rest(), "the data partition was not unmounted");
+    assert!(card.data_fills_the_card(), "the data partition did not grow");
+}
+
+#[test]
+fn a_power_cut_during_the_first_boot_starts_it_again() {
+    let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
+    let board = Board::power(&card);
+    board.wait_for("making the data partition");
+    board.pull_the_plug();
+
+    let mut board = Board::boot(&card);
+    board.shell("grep -c ' /data ext4 rw' /proc/mounts | sed s/^/data:/", "data:1");
 }
 
 /// The packet identifier in a line like `Client x received PUBACK (Mid: 7, RC:0)`.

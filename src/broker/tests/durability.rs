@@ -1,7 +1,7 @@
 //! What is confirmed is kept; what need not be kept is not written.
 
 use super::support::{Bench, Got, message};
-use crate::base::limits::{ELISION_MICROS, Limits};
+use crate::base::limits::{ELISION_MICROS, Limits, QueueFull};
 use crate::broker::StoreFault;
 use crate::mqtt::packet::AckKind::{Puback, Pubcomp, Pubrec, Pubrel};
 use crate::mqtt::{QoS, Version};
@@ -171,6 +171,26 @@ fn a_full_queue_refuses_the_publisher() {
     }
     let expected = [Got::Ack(Puback, 1, SUCCESS), Got::Ack(Puback, 2, SUCCESS), Got::Ack(Puback, 3, 0x97)];
     assert_eq!(bench.got(0), expected);
+}
+
+#[test]
+fn a_full_queue_drops_where_the_configuration_wants_it_and_counts() {
+    for (queue_full, expected) in [(QueueFull::DropOldest, ["2", "3"]), (QueueFull::DropNewest, ["1", "2"])] {
+        let mut bench = Bench::with(Limits { queue_messages: 2, queue_full, ..Limits::default() });
+        bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+        bench.connect(1, "reader", Version::V311);
+        bench.subscribe(1, "#", QoS::AtLeastOnce);
+        bench.lose(1);
+        for id in 1..=3 {
+            bench.publish(0, "a", &id.to_string(), QoS::AtLeastOnce, id);
+        }
+        assert_eq!(bench.got(0).len(), 3);
+        assert_eq!(bench.broker.counters().dropped_queue_full, 1);
+        bench.pass(Duration::from_secs(2));
+        bench.restart();
+        let payloads: Vec<_> = bench.connect(1, "reader", Version::V311)[1..].iter().map(payload).collect();
+        assert_eq!(payloads, expected);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod durability;
+mod limits;
 mod replay;
 mod sessions;
 mod shared;

@@ -1,4 +1,4 @@
-//! `-L mqtt://user:password@host:port/topic` and `--to host:port`.
+//! `-L mqtt://user:password@host:port/topic`.
 
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
         Some((user, password)) => (Some(decoded(user)?), password.map(decoded).transpose()?),
         None => (None, None),
     };
-    let (host, port) = parse_place(place)?;
+    let (host, port) = place_parts(place)?;
     Ok(Url { user_name, password, host, port, topic: decoded(topic)? })
 }
 
 /// Host and port of `host`, `host:port`, `[::1]` or `[::1]:port`.
-pub fn parse_place(place: &str) -> Result<(String, Option<u16>), String> {
+fn place_parts(place: &str) -> Result<(String, Option<u16>), String> {
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or(port))),

@@ -1,7 +1,7 @@
 //! The options of mosquitto's clients that say where and how to connect.
 
 use super::Failure;
-use super::address::{Url, parse_place, parse_url};
+use super::address::{Url, parse_url};
 use super::property::{Packet, PropertyArgs};
 use crate::client::{Message, Options};
 use crate::mqtt::{QoS, TopicName, Version};
@@ -23,20 +23,17 @@ pub struct ConnectArgs {
     /// Port to connect to [default: 1883]
     #[arg(short, long)]
     port: Option<u16>,
-    /// Host and port at once
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_place, conflicts_with_all = ["host", "port", "url"])]
-    to: Option<(String, Option<u16>)>,
     /// Connect through a Unix domain socket
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "url", "to"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "url"])]
     unix: Option<PathBuf>,
     /// User, password, host, port and topic at once: mqtt://[user[:password]@]host[:port]/topic
     #[arg(short = 'L', long, value_parser = parse_url, conflicts_with_all = ["host", "port"])]
     url: Option<Url>,
     /// User name
-    #[arg(short, long, alias = "user", allow_hyphen_values = true)]
+    #[arg(short, long, allow_hyphen_values = true)]
     username: Option<String>,
     /// Password; better in the environment, where no list of processes shows it
-    #[arg(short = 'P', long = "pw", alias = "password", value_name = "PASSWORD", allow_hyphen_values = true)]
+    #[arg(short = 'P', long = "pw", value_name = "PASSWORD", allow_hyphen_values = true)]
     #[arg(env = "GATEHOUSE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Client identifier [default: the broker chooses one]
@@ -104,9 +101,6 @@ impl ConnectArgs {
     pub fn place(&self) -> Place {
         if let Some(path) = &self.unix {
             return Place::Unix(path.clone());
-        }
-        if let Some((host, port)) = &self.to {
-            return Place::Tcp(host.clone(), port.unwrap_or(PORT));
         }
         let url = self.url.as_ref();
         let host = self.host.as_deref().or(url.map(|url| url.host.as_str())).unwrap_or("localhost");

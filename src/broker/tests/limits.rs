@@ -1,0 +1,110 @@
+//! Limits, met: what happens at each, and that others are not touched.
+
+use super::support::{Bench, Got, message, properties};
+use crate::base::limits::{Limits, OUTBOX_BYTES, RECEIVE_MAXIMUM};
+use crate::mqtt::{Properties, Property, QoS, Version};
+
+#[test]
+fn a_client_over_the_receive_maximum_is_disconnected() {
+    let mut bench = Bench::new();
+    bench.connect_with(1, "c", Version::V5, |connect| connect.clean_start = true);
+    for id in 1..=RECEIVE_MAXIMUM {
+        bench.publish(1, "a", "x", QoS::ExactlyOnce, id);
+    }
+    assert_eq!(bench.got(1).len(), usize::from(RECEIVE_MAXIMUM));
+    bench.publish(1, "a", "x", QoS::ExactlyOnce, RECEIVE_MAXIMUM + 1);
+    assert_eq!(bench.got(1), [Got::Disconnect(0x93)]);
+    assert_eq!(bench.closed, [1]);
+}
+
+#[test]
+fn a_client_that_takes_aliases_gets_the_name_once() {
+    let mut bench = Bench::new();
+    let takes = properties(Property::TopicAliasMaximum(1));
+    bench.connect_with(1, "c", Version::V5, |connect| connect.properties = Properties::from_checked(&takes));
+    bench.subscribe(1, "#", QoS::AtMostOnce);
+    bench.connect_with(0, "p", Version::V311, |connect| connect.clean_start = true);
+    bench.got(1);
+    for topic in ["a", "a", "b", "a", "b"] {
+        bench.publish(0, topic, "x", QoS::AtMostOnce, 0);
+    }
+    let expected = ["a", "", "b", "", "b"].map(|name| message(name, "x", 0, 0));
+    assert_eq!(bench.got(1), expected);
+}
+
+#[test]
+fn connections_over_the_limit_are_refused() {
+    let mut bench = Bench::with(Limits { connections: 1, ..Limits::default() });
+    bench.connect_with(1, "first", Version::V311, |connect| connect.clean_start = true);
+    assert_eq!(bench.connect(2, "second", Version::V5), [Got::Connack { present: false, reason: 0x89 }]);
+    assert_eq!(bench.connect(3, "third", Version::V311), [Got::Connack { present: false, reason: 3 }]);
+    bench.send(1, &[0xC0, 0]);
+    assert_eq!(bench.got(1).last(), Some(&Got::Pingresp));
+}
+
+#[test]
+fn subscriptions_over_the_limit_are_refused_one_by_one() {
+    let mut bench = Bench::with(Limits { subscriptions: 1, ..Limits::default() });
+    bench.connect_with(1, "c", Version::V5, |connect| connect.clean_start = true);
+    bench.subscribe(1, "a", QoS::AtMostOnce);
+    bench.subscribe(1, "b", QoS::AtMostOnce);
+    bench.subscribe(1, "a", QoS::AtLeastOnce);
+    assert_eq!(bench.got(1), [Got::Suback(vec![0]), Got::Suback(vec![0x97]), Got::Suback(vec![1])]);
+    assert_eq!(bench.broker.counters().subscriptions_refused, 1);
+}
+
+#[test]
+fn retained_messages_over_the_limit_are_refused_and_known_topics_still_change() {
+    let mut bench = Bench::with(Limits { retained_messages: 1, ..Limits::default() });
+    bench.connect_with(1, "c", Version::V5, |connect| connect.clean_start = true);
+    bench.got(1);
+    // $SYS has no messages in this test: time has not passed.
+    bench.publish_with(1, "a", "x", QoS::AtLeastOnce, 1, true);
+    bench.publish_with(1, "b", "x", QoS::AtLeastOnce, 2, true);
+    bench.publish_with(1, "a", "y", QoS::AtLeastOnce, 3, true);
+    let reasons: Vec<u8> =
+        bench.got(1).iter().map(|got| if let Got::Ack(_, _, reason) = got { *reason } else { 1 }).collect();
+    assert_eq!(reasons, [0, 0x97, 0]);
+}
+
+#[test]
+fn a_reader_too_slow_for_a_session_of_its_connection_is_closed_and_told() {
+    let mut bench = Bench::with(Limits { queue_messages: 3, inflight: 1, ..Limits::default() });
+    bench.connect_with(1, "slow", Version::V5, |connect| connect.clean_start = true);
+    bench.subscribe(1, "#", QoS::AtLeastOnce);
+    bench.connect_with(0, "p", Version::V311, |connect| connect.clean_start = true);
+    bench.got(1);
+    for id in 1..=4 {
+        bench.publish(0, "a", "x", QoS::AtLeastOnce, id);
+    }
+    assert_eq!(bench.got(1).last(), Some(&Got::Disconnect(0x97)));
+    assert_eq!(bench.broker.counters().slow_readers_closed, 1);
+    assert_eq!(bench.got(0).len(), 4, "every PUBACK: the reader is gone, not the message lost in silence");
+}
+
+#[test]
+fn qos_0_is_dropped_and_counted_when_the_outbox_is_full() {
+    let mut bench = Bench::new();
+    bench.connect_with(1, "stuck", Version::V311, |connect| connect.clean_start = true);
+    bench.subscribe(1, "#", QoS::AtMostOnce);
+    bench.connect_with(0, "p", Version::V311, |connect| connect.clean_start = true);
+    let payload = "x".repeat(500_000);
+    let mut packet = vec![];
+    let publish = crate::mqtt::packet::Publish {
+        dup: false,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: crate::mqtt::TopicName::new("a").ok(),
+        packet_id: None,
+        properties: Properties::NONE,
+        payload: payload.as_bytes(),
+    };
+    publish.encode(Version::V311, &mut packet);
+    let sent = OUTBOX_BYTES / payload.len() + 3;
+    for _ in 0..sent {
+        // No turn ends in between: nothing is written.
+        bench.broker.receive(bench.now, crate::broker::ConnectionId(0), &packet);
+    }
+    assert!(bench.broker.counters().dropped_outbox_full >= 1);
+    assert!(bench.broker.outbox(crate::broker::ConnectionId(1)).len() < OUTBOX_BYTES + packet.len());
+}

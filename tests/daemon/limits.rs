@@ -1,0 +1,205 @@
+//! Every limit is met: what happens at it, and that others go on as before.
+
+use crate::support::client::{Client, End};
+use crate::support::daemon::{Daemon, data_dir};
+use crate::support::wire::{Connect, Message, Received, Version, id};
+use Version::{V5, V311};
+use std::ffi::OsStr;
+
+/// Reason of 5.0 for what is beyond a limit.
+const QUOTA_EXCEEDED: u8 = 0x97;
+
+/// Whether a reason is a confirmation; 0x10 says that nobody reads it just now.
+fn is_taken(reason: u8) -> bool {
+    [0x00, 0x10].contains(&reason)
+}
+
+/// A gateway with limits of its own in the configuration file.
+struct Limited {
+    daemon: Daemon,
+    _data: tempfile::TempDir,
+}
+
+impl Limited {
+    fn start(limits: &str) -> Self {
+        let data = data_dir();
+        let file = data.path().join("gatehouse.toml");
+        std::fs::write(&file, format!("schema = 1\n[broker.limits]\n{limits}\n")).expect("a writable directory");
+        let starting = Daemon::spawn_with(&data.path().join("data"), &[OsStr::new("--config"), file.as_os_str()]);
+        let daemon = starting.listening().unwrap_or_else(|what| panic!("{what}"));
+        Self { daemon, _data: data }
+    }
+
+    fn client(&self, version: Version, name: &str) -> Client {
+        Client::fresh(self.daemon.address(), version, name)
+    }
+}
+
+#[test]
+fn a_full_queue_refuses_and_keeps_what_it_confirmed() {
+    for limit in ["queue_messages = 5", "queue_bytes = 600"] {
+        let gateway = Limited::start(limit);
+        let connect = Connect::lasting(V5, "absent");
+        let (mut reader, _) = Client::connect(gateway.daemon.address(), &connect);
+        reader.subscribe("full", 2);
+        reader.disconnect();
+        let mut publisher = gateway.client(V5, "publisher");
+        let mut confirmed = Vec::new();
+        let mut refused = 0;
+        for number in 0..20_u8 {
+            let payload = format!("{number:0100}");
+            match publisher.publish(&Message::new("full", &payload, 1 + number % 2)) {
+                0 => confirmed.push(payload),
+                QUOTA_EXCEEDED => refused += 1,
+                reason => panic!("{limit}: {reason:#04x}"),
+            }
+        }
+        assert!(!confirmed.is_empty() && refused >= 15, "{limit}: {refused} of 20 were refused");
+        // 3.1.1 has no reason to give: the connection ends, nothing is confirmed.
+        let mut old = gateway.client(V311, "old");
+        old.send(&Message::new("full", format!("{:0100}", 20), 1).encode(V311));
+        assert_eq!(old.until_closed(), [], "{limit}");
+        // Others are not concerned, and neither is QoS 0.
+        assert!(is_taken(publisher.publish(&Message::new("other", "x", 1))));
+        let (mut reader, _) = Client::connect(gateway.daemon.address(), &connect);
+        for payload in confirmed {
+            assert_eq!(reader.message().text(), payload, "{limit}");
+        }
+        reader.assert_quiet();
+        assert_eq!(publisher.publish(&Message::new("full", "again", 1)), 0);
+        assert_eq!(reader.message().text(), "again", "{limit}");
+    }
+}
+
+#[test]
+fn retained_messages_are_counted() {
+    let gateway = Limited::start("retained_messages = 100");
+    let mut publisher = gateway.client(V5, "publisher");
+    let topic = |number: u8| format!("kept/{number}");
+    let mut set = |number: u8, payload: &str| publisher.publish(&Message::new(&topic(number), payload, 1).retained());
+    // The gateway itself retains a few.
+    let taken = (0..150).take_while(|number| is_taken(set(*number, "x"))).count();
+    assert!((1..=100).contains(&taken), "{taken}");
+    let taken = u8::try_from(taken).unwrap();
+    assert_eq!(set(taken, "x"), QUOTA_EXCEEDED);
+    assert!(is_taken(set(0, "replaced")), "what is there can be replaced");
+    assert!(is_taken(set(0, "")));
+    assert!(is_taken(set(taken, "x")), "what was cleared made room");
+    let mut reader = gateway.client(V5, "reader");
+    reader.subscribe("kept/#", 0);
+    assert_eq!(reader.messages_until_ping().len(), usize::from(taken));
+}
+
+#[test]
+fn a_packet_above_the_limit_ends_its_connection() {
+    let gateway = Limited::start("packet_size = 1000");
+    let connect = Connect::clean(V5, "large");
+    let (mut large, _, told) = Client::connect_told(gateway.daemon.address(), &connect);
+    assert_eq!(told.find_number(id::PACKET_SIZE_MAXIMUM), Some(1_000));
+    // Remaining length 997 takes two bytes, so with the first byte it is 1,000 in all.
+    let fits = Message::new("t", "x".repeat(997 - 2 - 1 - 2 - 1), 1);
+    assert_eq!(fits.encode(V5).len(), 1_000);
+    assert!(is_taken(large.publish(&fits)));
+    let too_large = Message::new("t", "x".repeat(997 - 2 - 1 - 2), 1);
+    large.send(&too_large.encode(V5));
+    assert_eq!(large.until_closed(), [Received::Disconnect { reason: 0x95 }]);
+    let mut old = gateway.client(V311, "old");
+    old.send(&Message::new("t", "x".repeat(1_000), 0).encode(V311));
+    assert_eq!(old.until_closed(), []);
+}
+
+#[test]
+fn connections_are_counted() {
+    let gateway = Limited::start("connections = 5");
+    let address = gateway.daemon.address();
+    let mut clients = Vec::new();
+    let refused = (0..10).find_map(|number| {
+        let mut client = Client::open(address, V5);
+        // It may be closed before it has said anything.
+        _ = client.try_send(&Connect::clean(V5, &format!("client-{number}")).encode());
+        let answer = client.receive(crate::support::PATIENCE);
+        match answer {
+            Ok(Received::Connack { code: 0, .. }) => clients.push(client),
+            _ => return Some(answer),
+        }
+        None
+    });
+    // Server busy, quota exceeded, or no word at all.
+    let is_right = matches!(refused, Some(Ok(Received::Connack { code: 0x89 | 0x97, .. }) | Err(End::Closed)));
+    assert!(is_right, "{refused:?}");
+    assert!((1..=5).contains(&clients.len()), "{} clients were let in", clients.len());
+    clients.iter_mut().for_each(Client::assert_quiet);
+    clients.pop().expect("there is one").disconnect();
+    Client::fresh(address, V5, "next").assert_quiet();
+}
+
+#[test]
+fn a_reader_that_does_not_read_harms_nobody() {
+    /// Messages of 1 kB published to it: more than any buffer on the way holds.
+    const FLOOD: usize = 40_000;
+    /// Kilobytes of memory that may go to it: its outbox and what the system rounds up.
+    const MEMORY_MAX: u64 = 16 << 10;
+    let daemon = Daemon::start();
+    let mut lazy = Client::fresh(daemon.address(), V5, "lazy");
+    lazy.subscribe("flood", 0);
+    let mut busy = Client::fresh(daemon.address(), V5, "busy");
+    busy.subscribe("calm", 1);
+    let mut publisher = Client::fresh(daemon.address(), V5, "publisher");
+    let flood = Message::new("flood", "x".repeat(1_000), 0).encode(V5).repeat(100);
+    publisher.send(&flood);
+    publisher.assert_quiet();
+    let before = resident_kilobytes(&daemon);
+    for _ in 0..FLOOD / 100 {
+        publisher.send(&flood);
+        publisher.assert_quiet();
+    }
+    publisher.publish(&Message::new("calm", "x", 1));
+    assert_eq!(busy.message().text(), "x");
+    let after = resident_kilobytes(&daemon);
+    assert!(after < before + MEMORY_MAX, "{before} kB became {after} kB");
+    // When it reads again, it gets what was kept for it and then what is new.
+    lazy.until_ping();
+    publisher.send(&Message::new("flood", "fresh", 0).encode(V5));
+    publisher.assert_quiet();
+    assert_eq!(lazy.message().text(), "fresh");
+}
+
+fn resident_kilobytes(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells it");
+    line.trim().trim_end_matches(" kB").parse().expect("a number of kilobytes")
+}
+
+#[test]
+fn who_says_nothing_at_all_is_not_waited_for() {
+    let daemon = Daemon::start();
+    let mut silent = Client::open(daemon.address(), V5);
+    let mut slow = Client::open(daemon.address(), V311);
+    slow.send(&[0x10, 0x20, 0x00]);
+    assert_eq!(silent.until_closed(), []);
+    assert_eq!(slow.until_closed(), []);
+}
+
+#[test]
+fn hundreds_of_clients_are_served() {
+    const CLIENTS: usize = 300;
+    let daemon = Daemon::start();
+    let connect = |number| {
+        let mut client = Client::fresh(daemon.address(), [V311, V5][number % 2], &format!("client-{number}"));
+        client.subscribe("all", 1);
+        client
+    };
+    let mut clients: Vec<Client> = (0..CLIENTS).map(connect).collect();
+    let mut publisher = Client::fresh(daemon.address(), V5, "publisher");
+    for number in 0..10 {
+        publisher.publish(&Message::new("all", number.to_string(), 1));
+    }
+    for client in &mut clients {
+        for number in 0..10 {
+            assert_eq!(client.message().text(), number.to_string());
+        }
+    }
+    drop(clients);
+    let mut newcomers: Vec<Client> = (0..CLIENTS).map(connect).collect();
+    newcomers.iter_mut().for_each(Client::assert_quiet);
+}
