@@ -177,7 +177,7 @@ fn no_file_means_every_default() {
 fn a_bad_users_file_causes_exactly_the_problems_beside_it() {
     let directory = directory("tests/config/users");
     let problems = check_users(&source(&directory.join("bad.toml")), false).expect_err("a bad file");
-    let found: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    let found = problems.iter().fold(String::new(), |text, problem| text + &problem.to_string() + "\n");
     assert!(!found.contains("secret"), "a password in the clear is repeated");
     let expected = directory.join("bad.problems");
     if std::env::var_os("UPDATE_EXPECTED").is_some() {

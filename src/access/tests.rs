@@ -79,7 +79,7 @@ fn reference_allows(rules: &[Rule], user: Option<&str>, client_id: &str, action:
         Allowance::Write => action == Action::Write,
         Allowance::Deny => false,
     };
-    applying.iter().any(|rule| allows(rule)) && applying.iter().all(|rule| rule.allowance != Allowance::Deny)
+    applying.iter().any(allows) && applying.iter().all(|rule| rule.allowance != Allowance::Deny)
 }
 
 fn random_rule(numbers: &mut Numbers) -> Option<Rule> {

@@ -55,7 +55,7 @@ enum ActionArg {
 /// Does what the subcommand says.
 pub fn run(args: &AclArgs) -> ExitCode {
     let AclCommand::Test(args) = &args.command;
-    test(args).map_or_else(|code| code, |code| code)
+    test(args).unwrap_or_else(|code| code)
 }
 
 fn test(args: &TestArgs) -> Result<ExitCode, ExitCode> {

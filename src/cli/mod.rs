@@ -6,6 +6,7 @@
 mod acl;
 mod check;
 mod client;
+mod import;
 mod log;
 mod publish;
 mod reload;
@@ -71,6 +72,8 @@ enum Command {
     User(user::UserArgs),
     /// Try out the rules of users.
     Acl(acl::AclArgs),
+    /// Take over the configuration of another broker.
+    Import(import::ImportArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => reload::run(&args),
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -106,7 +106,7 @@ mod tests {
         assert_ne!(hash(b"secret").expect("a hash").salt, made.salt);
     }
 
-    /// Made by mosquitto_passwd 2.0.11 (`$7$`, and with -H sha512 `$6$`) and by the reference implementation of argon2.
+    /// Made by `mosquitto_passwd` 2.0.11 (`$7$`, and with -H sha512 `$6$`) and by the reference implementation of argon2.
     #[test]
     fn hashes_of_others_are_understood() {
         for (text, password) in [

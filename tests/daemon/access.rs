@@ -2,8 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::{Daemon, binary, data_dir};
-use crate::support::eventually;
 use crate::support::wire::{Connect, Kind, Message, Properties, Received, Version, subscribe};
+use crate::support::{eventually, not_run};
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 const VERSIONS: [Version; 2] = [Version::V311, Version::V5];
 
-/// `secret`, as mosquitto_passwd 2.0.11 writes it.
+/// `secret`, as `mosquitto_passwd` 2.0.11 writes it.
 const SECRET: &str =
     "$7$101$K6lwlSDIrz5zhXhR$L6vX3BIAJ3qk7nEpb5XxaAAN9UwBSLLXXyf9yc2EW5BCHHoqCxfOBIRb8haQQDpEupxdwwd86ld0hOpQ9/yREg==";
 
@@ -276,4 +276,73 @@ fn a_gateway_with_a_bad_users_file_does_not_start() {
     }
     std::fs::remove_file(house.path("users.toml")).expect("our own file");
     assert_eq!(code(&house.run(&["check", "gatehouse.toml"], "")), 3);
+}
+
+const MOSQUITTO_CONF: &str = "\
+# A gateway of before.
+listener 0
+listener 18830 127.0.0.1
+allow_anonymous false
+password_file /nowhere/passwd
+acl_file /nowhere/acl
+persistence true
+log_dest syslog
+max_queued_messages 500
+include_dir /nowhere/conf.d
+";
+
+/// A directory as mosquitto has it, with hashes made by its own tool.
+fn mosquitto_directory() -> Option<tempfile::TempDir> {
+    let directory = data_dir();
+    let file = directory.path().join("passwd");
+    for (name, scheme) in [("anna", "sha512"), ("bert", "sha512-pbkdf2")] {
+        let mut command = Command::new("mosquitto_passwd");
+        command.args(["-b", "-H", scheme]).args((!file.exists()).then_some("-c"));
+        match command.arg(&file).args([name, "secret"]).output() {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(_) => {
+                not_run("import mosquitto", "mosquitto_passwd is not installed");
+                return None;
+            }
+        }
+    }
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("our own directory");
+    write("mosquitto.conf", MOSQUITTO_CONF);
+    write(
+        "acl",
+        "topic read open/#\nuser anna\ntopic #\ntopic deny secret/#\nuser carl\ntopic x\npattern write own/%u/#\n",
+    );
+    std::fs::create_dir(directory.path().join("conf.d")).expect("our own directory");
+    write("conf.d/bridge.conf", "connection cloud\naddress example.org\n");
+    Some(directory)
+}
+
+#[test]
+fn a_gateway_goes_on_where_mosquitto_was() {
+    let Some(mosquitto) = mosquitto_directory() else { return };
+    let source = mosquitto.path().to_str().expect("a path of text");
+    let house = House { directory: data_dir() };
+    let dry = house.run(&["import", "mosquitto", source, "--dry-run"], "");
+    assert_eq!((code(&dry), house.path("users.toml").exists()), (0, false));
+    let done = house.run(&["import", "mosquitto", source], "");
+    assert_eq!(code(&done), 0, "{done:?}");
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    for left in ["mosquitto.conf:2:", "mosquitto.conf:8:", "acl:5:", "acl:6:", "bridge.conf:1:", "bridge.conf:2:"] {
+        assert!(told.contains(left), "{left} is not listed: {told}");
+    }
+    assert!(told.ends_with("6 lines not carried over\n"), "{told}");
+    let users = house.path("users.toml");
+    assert_eq!(std::fs::metadata(&users).expect("the file").permissions().mode() & 0o777, 0o600);
+    assert_eq!(code(&house.run(&["check", "gatehouse.toml"], "")), 0);
+    assert_eq!(code(&house.run(&["import", "mosquitto", source], "")), 1, "nothing is overwritten");
+    let daemon = house.start();
+    let mut anna = enter(&daemon, Version::V5, "anna");
+    anna.subscribe("own/#", 0);
+    let mut bert = enter(&daemon, Version::V311, "bert");
+    bert.publish(&Message::new("own/anna/x", "not his", 0));
+    bert.publish(&Message::new("own/bert/x", "his own", 0));
+    assert_eq!(anna.message().text(), "his own");
+    assert_eq!(anna.publish(&Message::new("secret/x", "1", 1)), 0x87);
+    assert_eq!(refusal(&daemon, &Connect::clean(Version::V5, "c")), 0x87);
+    assert_eq!(code(&house.run(&["acl", "test", "-", "read", "open/x"], "")), 0);
 }

@@ -166,15 +166,15 @@ impl Bench {
     ) -> Vec<Got> {
         let mut connect = plain_connect(client, version);
         change(&mut connect);
-        self.open(Origin::Network, id, connect)
+        self.open(Origin::Network, id, &connect)
     }
 
     /// Connects as a part of the gateway, or as a client of the network.
     pub fn connect_from(&mut self, origin: Origin, id: Id, client: &str, version: Version) -> Vec<Got> {
-        self.open(origin, id, plain_connect(client, version))
+        self.open(origin, id, &plain_connect(client, version))
     }
 
-    fn open(&mut self, origin: Origin, id: Id, connect: Connect<'_>) -> Vec<Got> {
+    fn open(&mut self, origin: Origin, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];
         connect.encode(&mut bytes);
