@@ -93,6 +93,16 @@ fn every_file_in_the_manual_is_without_problems() {
     }
 }
 
+#[test]
+fn the_users_file_in_the_manual_is_without_problems() {
+    let manual = fs::read_to_string(directory("docs/users.md")).expect("the manual");
+    let blocks: Vec<&str> = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(check_users(&Source::new("users.md", block), false).is_ok(), "{block}");
+    }
+}
+
 /// The keys that a mistyped key is compared with are the keys there are; the manual has each of them.
 #[test]
 fn the_manual_has_every_key() {

@@ -298,13 +298,11 @@ fn mosquitto_directory() -> Option<tempfile::TempDir> {
     for (name, scheme) in [("anna", "sha512"), ("bert", "sha512-pbkdf2")] {
         let mut command = Command::new("mosquitto_passwd");
         command.args(["-b", "-H", scheme]).args((!file.exists()).then_some("-c"));
-        match command.arg(&file).args([name, "secret"]).output() {
-            Ok(output) => assert!(output.status.success(), "{output:?}"),
-            Err(_) => {
-                not_run("import mosquitto", "mosquitto_passwd is not installed");
-                return None;
-            }
-        }
+        let Ok(output) = command.arg(&file).args([name, "secret"]).output() else {
+            not_run("import mosquitto", "mosquitto_passwd is not installed");
+            return None;
+        };
+        assert!(output.status.success(), "{output:?}");
     }
     let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("our own directory");
     write("mosquitto.conf", MOSQUITTO_CONF);

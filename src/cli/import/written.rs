@@ -22,7 +22,7 @@ id = \"gw1\"
     if !addresses.is_empty() {
         let listed: Vec<String> = addresses.iter().map(|address| quoted(&address.to_string())).collect();
         // An address of zeros is IPv4 alone: not every kernel has the other.
-        _ = write!(text, "listen = [{}]\n", listed.join(", "));
+        _ = writeln!(text, "listen = [{}]", listed.join(", "));
     }
     if has_users {
         _ = write!(text, "users = \"users.toml\"\nanonymous = {}\n", conf.anonymous());
@@ -30,7 +30,7 @@ id = \"gw1\"
     if !conf.limits.is_empty() {
         text += "\n[broker.limits]\n";
         for (key, value) in &conf.limits {
-            _ = write!(text, "{key} = {value}\n");
+            _ = writeln!(text, "{key} = {value}");
         }
     }
     text
@@ -62,7 +62,7 @@ pub fn users(users: &Users, rules: Option<&[Rule]>) -> String {
             let own = rules.iter().filter(|rule| rule.who == *who && rule.allowance == allowance);
             let own: Vec<String> = own.map(|rule| quoted(rule.pattern.as_str())).collect();
             if !own.is_empty() {
-                _ = write!(text, "{key} = [{}]\n", own.join(", "));
+                _ = writeln!(text, "{key} = [{}]", own.join(", "));
             }
         }
     }
