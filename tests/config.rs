@@ -4,7 +4,11 @@
 //! `UPDATE_EXPECTED=1 cargo test --test config` writes the texts anew; read the difference before keeping it.
 
 use gatehouse::access::Action;
-use gatehouse::config::{DriverSettings, GpioBackend, PortSource, Source, check, check_users};
+use gatehouse::config::{
+    ClientAuthority, ClientCertificates, DriverSettings, GpioBackend, ListenAddress, Origins, PortSource, Protocol,
+    Source, check, check_users,
+};
+use gatehouse::mqtt::{Version, Versions};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,6 +114,7 @@ fn the_manual_has_every_key() {
     let stray = "stray-key = 1";
     let sections = [
         format!("{stray}\n[gateway]\nid = \"gw1\"\n{stray}\ntopics = {{ {stray} }}"),
+        format!("[[broker.listener]]\n{stray}\ntls = {{ {stray} }}"),
         format!("[broker]\n{stray}\nlimits = {{ {stray} }}\n[gpio]\n{stray}\n[bus.uno]\n{stray}"),
         format!("[device.a]\n{stray}\ninterlock = {{ {stray} }}\nout.o = {{ {stray} }}\nin.i = {{ {stray} }}"),
         format!("[device.b.button.b]\n{stray}"),
@@ -121,7 +126,7 @@ fn the_manual_has_every_key() {
     let file = Source::new("stray.toml", format!("schema = 1\n{}", sections.join("\n")));
     let found = check(&[file]).expect_err("stray keys");
     let hints: Vec<&str> = found.iter().filter_map(|problem| problem.hint.strip_prefix("known here: ")).collect();
-    assert_eq!(hints.len(), 18, "{hints:?}");
+    assert_eq!(hints.len(), 20, "{hints:?}");
     let code = manual.split('`').skip(1).step_by(2);
     let words: BTreeSet<&str> = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
     for key in hints.iter().flat_map(|hint| hint.split(", ")).map(|key| key.trim_matches('`')) {
@@ -152,6 +157,35 @@ fn the_whole_form_is_read_as_it_is_written() {
     let DriverSettings::Line(greenhouse) = &settings.devices[3].driver else { panic!("a line device") };
     assert_eq!(greenhouse.properties[0].range, Some((-40.0, 85.0)));
     assert_eq!(greenhouse.outputs[0].write, "PUMP={int}\n");
+}
+
+#[test]
+fn listeners_are_read_as_they_are_written() {
+    let settings = check(&[source(&directory("tests/config/good/whole.toml"))]).expect("a good file");
+    let [tls, websocket, unix] = settings.broker.listeners.as_slice() else { panic!("three listeners") };
+    assert_eq!(tls.address.to_string(), "0.0.0.0:8883");
+    assert_eq!((tls.protocol, tls.connections, tls.proxy_protocol), (Protocol::Mqtt, Some(200), false));
+    assert_eq!(tls.versions, Versions::NONE.with(Version::V311).with(Version::V5));
+    let clients = &tls.tls.as_ref().expect("a certificate").clients;
+    let authority = ClientAuthority { file: "/etc/gatehouse/clients.pem".into(), identity_as_user_name: true };
+    assert_eq!(*clients, ClientCertificates::Optional(authority));
+    assert_eq!((websocket.protocol, websocket.proxy_protocol), (Protocol::WebSocket, true));
+    assert_eq!(websocket.origins, Origins::Listed(vec!["https://house.example:8443".into()]));
+    assert_eq!((websocket.tls.is_none(), websocket.versions), (true, Versions::ALL));
+    assert_eq!(unix.address, ListenAddress::Unix { path: "/run/gatehouse/mqtt.sock".into(), mode: 0o600 });
+}
+
+#[test]
+fn who_names_an_authority_wants_it_asked() {
+    let with = |more: &str| {
+        let tls = format!("{{ certificate = \"/a\", key = \"/b\", client_ca = \"/c\"{more} }}");
+        let text = format!("schema = 1\ngateway.id = \"g\"\n[[broker.listener]]\nbind = \"[::1]:1\"\ntls = {tls}\n");
+        let settings = check(&[Source::new("a.toml", text)]).expect("a good file");
+        settings.broker.listeners[0].tls.clone().expect("a certificate").clients
+    };
+    let authority = ClientAuthority { file: "/c".into(), identity_as_user_name: false };
+    assert_eq!(with(""), ClientCertificates::Required(authority.clone()));
+    assert_eq!(with(", client_certificate = \"optional\""), ClientCertificates::Optional(authority));
 }
 
 #[test]

@@ -22,10 +22,13 @@ pub use rule::{Allowance, Rule, Who};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Users by name, with the hashes of their passwords.
+pub type Users = BTreeMap<Box<str>, Option<Arc<PasswordHash>>>;
+
 /// Users and rules.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Access {
-    users: BTreeMap<Box<str>, Arc<PasswordHash>>,
+    users: Users,
     rules: Vec<Rule>,
     anonymous: bool,
     /// The rights of those whose rules do not ask for a client identifier, anonymous clients under `None`.
@@ -34,7 +37,7 @@ pub struct Access {
 
 impl Access {
     /// Users with their password hashes, rules, and whether a client may come without a user name.
-    pub fn new(users: BTreeMap<Box<str>, Arc<PasswordHash>>, rules: Vec<Rule>, anonymous: bool) -> Self {
+    pub fn new(users: Users, rules: Vec<Rule>, anonymous: bool) -> Self {
         let mut access = Access { users, rules, anonymous, common: BTreeMap::new() };
         let names = access.users.keys().cloned().map(Some).chain([None]);
         let common = names.filter(|user| !access.asks_client_id(user.as_deref()));
@@ -62,9 +65,9 @@ impl Access {
         &self.rules
     }
 
-    /// The hash that a user's password must match.
+    /// The hash that a user's password must match. A user without one can come with a certificate only.
     pub fn password(&self, user: &str) -> Option<&Arc<PasswordHash>> {
-        self.users.get(user)
+        self.users.get(user)?.as_ref()
     }
 
     /// What a client may do. `None` stands for a client without user name.

@@ -157,7 +157,7 @@ fn what_no_rule_allows_is_denied() {
 #[test]
 fn rights_are_shared_unless_they_depend_on_the_client() {
     let hash: Arc<PasswordHash> = Arc::new(PasswordHash::new("$6$a$b").expect("a hash"));
-    let users: BTreeMap<Box<str>, _> = [("a", &hash), ("b", &hash)].map(|(n, h)| (n.into(), h.clone())).into();
+    let users: BTreeMap<Box<str>, _> = [("a", &hash), ("b", &hash)].map(|(n, h)| (n.into(), Some(h.clone()))).into();
     let rules = vec![rule(Who::User("a".into()), Allowance::Read, "x/%c"), rule(Who::Everyone, Allowance::Read, "%u")];
     let access = Access::new(users, rules, false);
     assert!(Arc::ptr_eq(&access.rights(Some("b"), "1"), &access.rights(Some("b"), "2")));

@@ -121,5 +121,27 @@ pub const READ_BUFFER_BYTES: usize = 64 << 10;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 256;
 
+/// Reads of one connection in one turn. TLS and WebSocket bring their bytes in small pieces.
+pub const READS_PER_TURN: usize = 16;
+
 /// Sockets beyond the limit of connections: those whose CONNECT has not come.
 pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
+
+/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest is
+/// given up. One costs up to 30 kB.
+pub const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// Streams of one listener whose handshakes are done and that wait for the heart to take them.
+pub const HANDSHAKEN_WAITING: usize = 64;
+
+/// Bytes of a PROXY header: the addresses need 232, the rest is what proxies tell of TLS.
+pub const PROXY_HEADER_BYTES: usize = 2 << 10;
+
+/// Bytes of the HTTP request that becomes a WebSocket.
+pub const UPGRADE_REQUEST_BYTES: usize = 8 << 10;
+
+/// Bytes of one WebSocket message to a client. A larger packet goes in several, as [MQTT-6.0.0-2] allows.
+pub const WEBSOCKET_MESSAGE_BYTES: usize = 64 << 10;
+
+/// Empty and control frames of one WebSocket in one turn.
+pub const CONTROL_FRAMES_PER_TURN: usize = 64;

@@ -4,7 +4,7 @@
 //! until the shell has compared its password, which takes too long to be done here.
 
 use super::Broker;
-use super::connection::{Origin, Phase};
+use super::connection::Phase;
 use super::ids::{ConnectionId, SessionKey};
 use super::input::Verdict;
 use super::output::{Authenticate, Output};
@@ -22,7 +22,7 @@ pub(super) enum Identity<'a> {
     Unasked,
     /// It has no user name, and needs none.
     Anonymous,
-    /// Its password was right.
+    /// Its password was right, or the transport knows who it is.
     User(&'a str),
 }
 
@@ -37,10 +37,25 @@ pub(super) enum Admission<'a> {
 }
 
 impl Broker {
-    pub(super) fn admission<'a>(&self, from: ConnectionId, connect: &Connect<'a>) -> Admission<'a> {
-        let Some(access) = self.access.as_deref().filter(|_| self.origin(from) == Origin::Network) else {
+    /// `proved` is the user that the transport knows.
+    pub(super) fn admission<'a>(
+        &self,
+        from: ConnectionId,
+        connect: &Connect<'a>,
+        proved: Option<&'a str>,
+    ) -> Admission<'a> {
+        let Some(access) = self.access.as_deref().filter(|_| self.origin(from).is_network()) else {
             return Admission::Enter(Identity::Unasked);
         };
+        if let Some(user) = proved {
+            // A certificate tells who somebody is, the users file whether that is a user.
+            let is_user = access.has_user(user);
+            return if is_user {
+                Admission::Enter(Identity::User(user))
+            } else {
+                Admission::Refuse(ReasonCode::NOT_AUTHORIZED)
+            };
+        }
         match connect.credentials.user_name {
             Some(_) if self.authenticating >= AUTHENTICATIONS_WAITING => Admission::Refuse(ReasonCode::SERVER_BUSY),
             Some(user) => Admission::Authenticate(user),
@@ -71,7 +86,11 @@ impl Broker {
         if connection.generation != generation || !matches!(connection.phase, Phase::Authenticating(_)) {
             return;
         }
-        let Phase::Authenticating(body) = std::mem::replace(&mut connection.phase, Phase::AwaitConnect) else { return };
+        let Phase::Authenticating(body) =
+            std::mem::replace(&mut connection.phase, Phase::AwaitConnect { identity: None })
+        else {
+            return;
+        };
         let Ok(connect) = Connect::decode(&body) else { return self.close_quietly(now, from) };
         // The user may have been removed while the password was compared.
         let user = connect.credentials.user_name.filter(|user| self.access.as_ref().is_none_or(|a| a.has_user(user)));
@@ -123,7 +142,7 @@ impl Broker {
             let session = self.sessions.at(key);
             let user = match (&session.rights, session.connection) {
                 (Some(rights), _) => rights.user().map(Box::<str>::from),
-                (None, Some(id)) if self.origin(id) == Origin::Network => None,
+                (None, Some(id)) if self.origin(id).is_network() => None,
                 // Built in, or not connected since the start.
                 (None, _) => continue,
             };

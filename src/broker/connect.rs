@@ -1,14 +1,14 @@
 //! CONNECT: takeover, resume, and the answer.
 
+use super::Broker;
 use super::access::{Admission, Identity};
 use super::change::Change;
-use super::connection::{Connected, Connection, Origin, Phase};
+use super::connection::{Arrival, Connected, Connection, Phase};
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::session::{NEVER, Session};
 use super::timers::Timer;
 use super::will::Will;
-use super::{Broker, Few};
 use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
@@ -50,24 +50,34 @@ impl Wishes {
 }
 
 impl Broker {
-    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, origin: Origin) {
+    pub(super) fn opened(&mut self, now: Moment, id: ConnectionId, arrival: Arrival) {
         if self.connections.len() <= id.index() {
             self.connections.resize_with(id.index() + 1, || None);
         }
         self.generation = self.generation.wrapping_add(1);
         self.counters.sockets += 1;
         let generation = self.generation;
-        let timer = now + Duration::from_secs(CONNECT_TIMEOUT_SECS);
-        self.connections[id.index()] = Some(Connection { phase: Phase::AwaitConnect, origin, generation, timer });
+        let Arrival { origin, since, identity } = arrival;
+        let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        let phase = Phase::AwaitConnect { identity };
+        self.connections[id.index()] = Some(Connection { phase, origin, generation, timer });
         self.outboxes.open(id);
         self.timers.set(timer, Timer::Connection(id, generation));
     }
 
-    pub(super) fn connect(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>, body: &[u8]) {
+    /// A CONNECT came, with this body. `proved` is the user that the transport knows.
+    pub(super) fn connect(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        proved: Option<&str>,
+        body: &[u8],
+    ) {
         if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
-        match self.admission(from, connect) {
+        match self.admission(from, connect, proved) {
             Admission::Enter(identity) => self.enter(now, from, connect, identity),
             Admission::Authenticate(user) => self.authenticate(from, connect, user, body),
             Admission::Refuse(reason) => self.refuse_connect(now, from, Some(connect.version), reason),
@@ -117,11 +127,13 @@ impl Broker {
     }
 
     pub(super) fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+        let origin = self.origin(from);
+        self.listeners.admit(origin, connect.version)?;
         if self.connected >= self.limits.connections {
             return Err(ReasonCode::SERVER_BUSY);
         }
         // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
-        if connect.client_id.starts_with('$') && self.origin(from) == Origin::Network {
+        if connect.client_id.starts_with('$') && origin.is_network() {
             return Err(ReasonCode::CLIENT_ID_NOT_VALID);
         }
         let is_known = self.sessions.find(connect.client_id).is_some();
@@ -161,20 +173,7 @@ impl Broker {
         if is_stored {
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
         }
-        self.sessions.insert(Session {
-            client_id: client_id.into(),
-            number,
-            is_stored,
-            expiry,
-            connection: None,
-            subscriptions: Few::None,
-            has_identifiers: false,
-            is_dirty: false,
-            is_loading: false,
-            outgoing: None,
-            rights: None,
-            rare: None,
-        })
+        self.sessions.insert(Session::new(client_id.into(), number, expiry))
     }
 
     /// Takes over a changed expiry. A stored session stays stored even if it now ends with its connection.
@@ -215,6 +214,7 @@ impl Broker {
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
+        self.listeners.connected(connection.origin);
         if connect.keep_alive > 0 {
             connection.timer = now + keep_alive_length(connect.keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
@@ -250,7 +250,7 @@ impl Broker {
             return;
         }
         match &connection.phase {
-            Phase::AwaitConnect => self.close_quietly(now, id),
+            Phase::AwaitConnect { .. } => self.close_quietly(now, id),
             // A verdict comes in any case.
             Phase::Authenticating(_) | Phase::Closing => {}
             Phase::Connected(connected) if connected.keep_alive == 0 => {}

@@ -2,6 +2,7 @@
 
 use super::ids::SessionKey;
 use super::layout::Alias;
+use super::listeners::ListenerId;
 use super::will::Will;
 use crate::base::Moment;
 use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
@@ -11,18 +12,48 @@ use std::collections::BTreeMap;
 /// Where a connection comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// A client of the network.
-    Network,
+    /// A client of the network, by the listener it came to.
+    Network(ListenerId),
     /// A part of the gateway itself. What it retains is said anew after every start and not stored, but for what it
     /// publishes with QoS 2: that is to be remembered, such as the state of an output that comes back as it was.
     BuiltIn,
+}
+
+impl Origin {
+    /// Whether it is a client of the network.
+    #[inline]
+    pub fn is_network(self) -> bool {
+        matches!(self, Origin::Network(_))
+    }
+}
+
+/// How a connection came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// When it was accepted: what it did before it was opened here counts as waiting for CONNECT.
+    pub since: Moment,
+    /// Who it is, if the transport knows: the common name of a client's certificate. It takes the place of the
+    /// user name of CONNECT.
+    pub identity: Option<Box<str>>,
+}
+
+impl Arrival {
+    /// An arrival of which nothing is known but where it comes from.
+    pub fn new(origin: Origin, since: Moment) -> Arrival {
+        Arrival { origin, since, identity: None }
+    }
 }
 
 /// How far a connection has come.
 #[derive(Debug)]
 pub enum Phase {
     /// Open; CONNECT has not come.
-    AwaitConnect,
+    AwaitConnect {
+        /// See [`Arrival::identity`].
+        identity: Option<Box<str>>,
+    },
     /// The password of this CONNECT, the body of its packet, is being compared.
     Authenticating(Box<[u8]>),
     /// CONNECT was accepted.
@@ -96,7 +127,17 @@ impl Connection {
     pub fn packet_limit(&self, packet_size: u32) -> usize {
         match self.phase {
             Phase::Connected(_) => packet_size as usize,
-            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => {
+                PACKET_SIZE_BEFORE_CONNECT as usize
+            }
+        }
+    }
+
+    /// Who it is, if the transport knows; see [`Arrival::identity`].
+    pub fn take_identity(&mut self) -> Option<Box<str>> {
+        match &mut self.phase {
+            Phase::AwaitConnect { identity } => identity.take(),
+            Phase::Authenticating(_) | Phase::Connected(_) | Phase::Closing => None,
         }
     }
 
@@ -105,7 +146,7 @@ impl Connection {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 
@@ -114,7 +155,7 @@ impl Connection {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect | Phase::Authenticating(_) | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What enters the broker.
 
-use super::connection::Origin;
+use super::connection::Arrival;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::message::Message;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Input {
     /// A connection was opened.
-    Opened(ConnectionId, Origin),
+    Opened(ConnectionId, Arrival),
     /// A connection is gone; its number may be used again.
     Closed(ConnectionId),
     /// Everything of an outbox that had been full was written.

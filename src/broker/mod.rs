@@ -26,6 +26,7 @@ pub mod group;
 mod ids;
 mod input;
 mod layout;
+mod listeners;
 mod load;
 pub mod message;
 mod outbox;
@@ -46,23 +47,25 @@ mod tests;
 mod timers;
 mod will;
 
-pub use connection::Origin;
+pub use connection::{Arrival, Origin};
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 pub use input::{Found, Input, Loaded, StoreFault, Verdict};
+pub use listeners::{ListenerId, ListenerRules};
 pub use output::{Authenticate, Output};
 pub use restore::Restored;
 
 use crate::access::Access;
 use crate::base::Moment;
 use crate::base::limits::{Limits, PACKET_SIZE_BEFORE_CONNECT};
-use crate::mqtt::packet::{AckKind, Connect};
+use crate::mqtt::packet::{AckKind, Connect, Credentials};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
 use layout::Layouts;
+use listeners::Listeners;
 use load::Loads;
 use outbox::Outboxes;
 use retained::Retained;
@@ -82,6 +85,7 @@ pub struct Broker {
     boots: u32,
     connections: Vec<Option<Connection>>,
     connected: u32,
+    listeners: Listeners,
     generation: u32,
     sessions: Sessions,
     next_session: SessionNumber,
@@ -138,6 +142,11 @@ impl Broker {
         broker
     }
 
+    /// Says what holds for the clients of each listener, in the order of their ids. Told before the first opens.
+    pub fn set_listeners(&mut self, rules: Vec<ListenerRules>) {
+        self.listeners = Listeners::new(rules);
+    }
+
     /// Takes bytes that came over a connection and handles every whole packet in them.
     /// Tells how many bytes it used; the shell keeps the rest and brings it again with what follows.
     #[inline]
@@ -145,7 +154,7 @@ impl Broker {
         let mut at = 0;
         loop {
             let Some(connection) = &self.connections[from.index()] else { return bytes.len() };
-            if matches!(connection.phase, Phase::AwaitConnect) && bytes[at] != CONNECT {
+            if matches!(connection.phase, Phase::AwaitConnect { .. }) && bytes[at] != CONNECT {
                 // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
                 self.counters.packets_refused += 1;
                 self.close_quietly(now, from);
@@ -182,7 +191,7 @@ impl Broker {
     /// Takes an input.
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Opened(connection, origin) => self.opened(now, connection, origin),
+            Input::Opened(connection, arrival) => self.opened(now, connection, arrival),
             Input::Closed(connection) => self.closed(now, connection),
             Input::Flushed(connection) => self.flushed(now, connection),
             Input::TurnEnd => self.turn_end(now),
@@ -256,8 +265,8 @@ impl Broker {
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
             Phase::Authenticating(_) | Phase::Closing => return,
-            Phase::AwaitConnect if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
-            Phase::AwaitConnect => return self.close_quietly(now, from),
+            Phase::AwaitConnect { .. } if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
+            Phase::AwaitConnect { .. } => return self.close_quietly(now, from),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
                 connected.version
@@ -305,7 +314,14 @@ impl Broker {
 
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {
         match Connect::decode(body) {
-            Ok(connect) => self.connect(now, from, &connect, body),
+            Ok(mut connect) => {
+                let identity = self.connections[from.index()].as_mut().and_then(Connection::take_identity);
+                if let Some(name) = &identity {
+                    // The certificate that was checked tells who this is, whatever CONNECT says.
+                    connect.credentials = Credentials { user_name: Some(name), password: None };
+                }
+                self.connect(now, from, &connect, identity.as_deref(), body);
+            }
             Err(error) => self.refuse(now, from, whole, error),
         }
     }
@@ -316,7 +332,7 @@ impl Broker {
         let Some(connection) = &self.connections[from.index()] else { return };
         match &connection.phase {
             Phase::Connected(_) => self.close_with(now, from, error.reason_code()),
-            Phase::AwaitConnect => {
+            Phase::AwaitConnect { .. } => {
                 let version = match frame(bytes, bytes.len()) {
                     Ok(Some(frame)) if frame.first == CONNECT => Connect::answer_version(&bytes[frame.body..frame.end]),
                     _ => None,

@@ -7,6 +7,7 @@ use super::connection::Origin;
 use super::group::{Answer, Held};
 use super::ids::{ConnectionId, SessionKey};
 use super::layout::{Received, Source};
+use super::listeners::ListenerId;
 use super::message::{Message, Parts, travels};
 use super::route::Refused;
 use crate::access::Action;
@@ -110,7 +111,7 @@ impl Broker {
         let publication = Publication {
             session: Some(key),
             answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
-            store_retained: origin == Origin::Network || publish.qos == QoS::ExactlyOnce,
+            store_retained: origin.is_network() || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
         };
         match self.route(now, source, publication) {
@@ -200,7 +201,7 @@ impl Broker {
     }
 
     pub(super) fn origin(&self, connection: ConnectionId) -> Origin {
-        self.connections[connection.index()].as_ref().map_or(Origin::Network, |c| c.origin)
+        self.connections[connection.index()].as_ref().map_or(Origin::Network(ListenerId(0)), |c| c.origin)
     }
 }
 

@@ -4,11 +4,12 @@ use super::blocks::Blocks;
 use super::change::{Memory, Receiver, SessionState};
 use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
+use super::listeners::Listeners;
 use super::outgoing::{Entry, Progress};
 use super::session::{Session, Sessions};
 use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
-use super::{Broker, Counters, Few, StoreSide};
+use super::{Broker, Counters, StoreSide};
 use crate::base::Moment;
 use crate::base::limits::Limits;
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ impl Broker {
             boots: memory.boots,
             connections: vec![],
             connected: 0,
+            listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),
             next_session: SessionNumber(memory.next_session.0.max(1)),
@@ -59,7 +61,9 @@ impl Broker {
     fn remember(&mut self, now: Moment, memory: Memory) -> Restored {
         let mut keys = BTreeMap::new();
         for (number, client_id, expiry) in memory.sessions {
-            let key = self.sessions.insert(stored_session(number, client_id, expiry));
+            // Stored also where it was to end with a connection that the restart cut off.
+            let session = Session { is_stored: true, ..Session::new(client_id, number, expiry) };
+            let key = self.sessions.insert(session);
             keys.insert(number, key);
         }
         for (number, filter, options, identifier) in memory.subscriptions {
@@ -181,21 +185,4 @@ fn latest_states<'a>(
         }
     }
     latest
-}
-
-fn stored_session(number: SessionNumber, client_id: Box<str>, expiry: u32) -> Session {
-    Session {
-        client_id,
-        number,
-        is_stored: true,
-        expiry,
-        connection: None,
-        subscriptions: Few::None,
-        has_identifiers: false,
-        is_dirty: false,
-        is_loading: false,
-        outgoing: None,
-        rights: None,
-        rare: None,
-    }
 }

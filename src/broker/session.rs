@@ -66,6 +66,24 @@ pub struct Rare {
 }
 
 impl Session {
+    /// A session without a connection. With an expiry it is stored.
+    pub fn new(client_id: Box<str>, number: SessionNumber, expiry: u32) -> Session {
+        Session {
+            client_id,
+            number,
+            is_stored: expiry > 0,
+            expiry,
+            connection: None,
+            subscriptions: Few::None,
+            has_identifiers: false,
+            is_dirty: false,
+            is_loading: false,
+            outgoing: None,
+            rights: None,
+            rare: None,
+        }
+    }
+
     /// Messages of QoS 1 and 2 on their way to the client; made when first needed.
     #[inline]
     pub fn outgoing(&mut self, first: PacketId) -> &mut Outgoing {

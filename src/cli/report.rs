@@ -27,8 +27,8 @@ pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool) -> Stri
         count(restored.queued, "queued message"),
     );
     text.push_str(&devices(settings, has_gpiochip));
-    if let Some(address) = started.addresses.first() {
-        text.push_str(&first_commands(settings, *address, has_gpiochip));
+    if let Some(address) = started.plain_address() {
+        text.push_str(&first_commands(settings, address, has_gpiochip));
     }
     text
 }
@@ -115,14 +115,19 @@ fn first_button(settings: &Settings) -> Option<String> {
 mod tests {
     use super::*;
     use crate::broker::Restored;
-    use crate::config::{Source, check};
+    use crate::config::{ListenAddress, Protocol, Source, check};
+    use crate::daemon::Listening;
+
+    fn plain(address: SocketAddr) -> Vec<Listening> {
+        vec![Listening { address: ListenAddress::Tcp(address), protocol: Protocol::Mqtt, has_tls: false }]
+    }
 
     #[test]
     fn the_demo_house_is_told_with_commands_that_fit_it() {
         let text = include_str!("../../examples/demo/gatehouse.toml");
         let settings = check(&[Source::new("gatehouse.toml", text)]).expect("the example is without problems");
-        let addresses = vec!["127.0.0.1:4000".parse().expect("an address")];
-        let started = Started { addresses, restored: Restored { sessions: 1, retained: 2, ..Restored::default() } };
+        let listening = plain("127.0.0.1:4000".parse().expect("an address"));
+        let started = Started { listening, restored: Restored { sessions: 1, retained: 2, ..Restored::default() } };
         let expected = "\
 kept from before: 1 session, 2 retained messages, 0 queued messages
 device blind        gpio  up on GPIO23, down on GPIO24 (simulated)
@@ -139,7 +144,7 @@ try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
 
     #[test]
     fn a_plain_broker_is_told_in_two_lines() {
-        let started = Started { addresses: vec![super::super::LISTEN_DEFAULT], restored: Restored::default() };
+        let started = Started { listening: plain(super::super::LISTEN_DEFAULT), restored: Restored::default() };
         let text = start(&started, &Settings::default(), true);
         assert!(text.ends_with("\ntry: gatehouse sub -v -t '#'"), "{text}");
     }

@@ -3,7 +3,7 @@
 use super::log::{self, LogFormat};
 use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
 use crate::access::Access;
-use crate::config::Settings;
+use crate::config::{ListenerSettings, Settings};
 use crate::daemon::{self, Options, Started, UsersFile};
 use crate::drivers;
 use std::net::SocketAddr;
@@ -59,16 +59,17 @@ fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)
     let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
         (false, _) => args.listen,
-        (true, false) => broker.listen.clone(),
-        (true, true) => vec![LISTEN_DEFAULT],
+        (true, true) if broker.listeners.is_empty() => vec![LISTEN_DEFAULT],
+        (true, _) => broker.listen.clone(),
     };
+    let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
     let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, access, listen }
+    Options { settings, has_house, data_directory, access, listeners }
 }
 
 fn announce(started: &Started, settings: &Settings) {
-    for address in &started.addresses {
-        println!("listening on {address} (mqtt)");
+    for listening in &started.listening {
+        println!("listening on {listening}");
     }
     println!("{}", report::start(started, settings, drivers::has_gpiochip()));
 }

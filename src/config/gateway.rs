@@ -1,5 +1,7 @@
 //! `[gateway]`, `[broker]` and `[gpio]`.
 
+use super::listener::{Addresses, listener};
+use super::listener_settings::ListenAddress;
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
@@ -25,8 +27,14 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
 }
 
 pub(super) fn broker(mut table: Table) -> BrokerSettings {
-    let listen = table.texts("listen", text::listen);
-    let listen = listen.map(|list| list.value.into_iter().map(|placed| placed.value).collect()).unwrap_or_default();
+    let mut addresses = Addresses::default();
+    let mut listen = Vec::new();
+    for placed in table.texts("listen", text::listen).map(|list| list.value).unwrap_or_default() {
+        addresses.claim(&table, &ListenAddress::Tcp(placed.value), &placed.place);
+        listen.push(placed.value);
+    }
+    let listeners = table.tables("listener").into_iter();
+    let listeners = listeners.filter_map(|table| listener(table, &mut addresses)).collect();
     let data_dir = table.text("data_dir", text::absolute_path).map(|placed| placed.value);
     let limits = table.table("limits").map(limits).unwrap_or_default();
     let users = table.text("users", text::path).map(|placed| placed.value);
@@ -35,7 +43,7 @@ pub(super) fn broker(mut table: Table) -> BrokerSettings {
         table.problem("without users and without `anonymous` nobody could connect", "add `users = \"users.toml\"`");
     }
     table.close(&["tls", "websocket"]);
-    BrokerSettings { listen, data_dir, users, anonymous, limits }
+    BrokerSettings { listen, listeners, data_dir, users, anonymous, limits }
 }
 
 const QUEUE_FULL: [(&str, QueueFull); 3] =

@@ -9,6 +9,8 @@ mod gateway;
 mod gpio_device;
 mod house;
 mod line_device;
+mod listener;
+mod listener_settings;
 mod onewire_device;
 mod problem;
 mod reader;
@@ -17,6 +19,7 @@ mod suggest;
 mod text;
 mod users;
 
+pub use listener_settings::*;
 pub use problem::{Problem, Source};
 pub use settings::*;
 pub use users::check_users;

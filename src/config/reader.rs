@@ -182,11 +182,11 @@ impl<'d> Table<'d> {
         tables
     }
 
-    /// The tables of an array: `[[user]]`.
+    /// The tables of an array of tables, as `[[…]]` writes it.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'d>> {
         let Some((place, value)) = self.find(key) else { return Vec::new() };
         let DeValue::Array(elements) = value.get_ref() else {
-            self.report.add(&place, Mistake::new(format!("expected tables, each under `[[{key}]]`"), ""));
+            self.report.add(&place, wrong_type("an array of tables", value.get_ref()));
             return Vec::new();
         };
         let mut tables = Vec::new();
@@ -200,6 +200,11 @@ impl<'d> Table<'d> {
             }
         }
         tables
+    }
+
+    /// Whether an array is there that holds nothing.
+    pub(super) fn is_empty_array(&self, key: &str) -> bool {
+        matches!(self.entries.get(key).map(Spanned::get_ref), Some(DeValue::Array(elements)) if elements.is_empty())
     }
 
     /// Reports a missing key.

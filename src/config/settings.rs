@@ -1,5 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
+use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, Interlock, OutputSettings};
 use std::net::SocketAddr;
@@ -39,8 +40,10 @@ impl Default for GatewaySettings {
 /// `[broker]`: where it listens, where it keeps, how much it takes.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct BrokerSettings {
-    /// Addresses for MQTT over TCP; empty means the default of the command.
+    /// Addresses for MQTT over TCP with nothing else: the short form of a listener.
     pub listen: Vec<SocketAddr>,
+    /// The other listeners. With neither of the two the command has a default.
+    pub listeners: Vec<ListenerSettings>,
     /// The data directory; the default of the command if absent.
     pub data_dir: Option<PathBuf>,
     /// The users file, relative to the directory of the first configuration file.

@@ -35,7 +35,7 @@ pub fn check_users(file: &Source, anonymous: bool) -> Result<Access, Vec<Problem
 /// What was read so far.
 struct Reading<'d> {
     report: &'d Report<'d>,
-    users: BTreeMap<Box<str>, (Arc<PasswordHash>, Place)>,
+    users: BTreeMap<Box<str>, (Option<Arc<PasswordHash>>, Place)>,
     rules: Vec<Rule>,
     /// Users that rules name.
     named: Vec<Placed<Box<str>>>,
@@ -46,14 +46,14 @@ impl<'d> Reading<'d> {
         let name = table.text("name", user_name);
         let name = table.require("name", name, "\"anna\"");
         let password = table.text("password", password);
-        let password = table.require("password", password, "\"$argon2id$…\"");
+        let has_password = table.has("password");
         table.close(&[]);
         let Some(name) = name else { return };
         if let Some((_, first)) = self.users.get(&name.value) {
             let hint = format!("it is defined at {}", self.report.locate(first));
             self.report.add(&name.place, Mistake::new(format!("second user `{}`", name.value), hint));
-        } else if let Some(password) = password {
-            self.users.insert(name.value, (Arc::new(password.value), name.place));
+        } else if password.is_some() || !has_password {
+            self.users.insert(name.value, (password.map(|password| Arc::new(password.value)), name.place));
         }
     }
 

@@ -1,6 +1,5 @@
 //! Users and rules from their file, and passwords beside the heart.
 
-use super::DaemonError;
 use crate::access::Access;
 use crate::base::limits::AUTHENTICATIONS_WAITING;
 use crate::broker::{Authenticate, Input, Verdict};
@@ -12,8 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use tokio::runtime::{Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
@@ -122,26 +120,8 @@ impl Passwords {
     }
 }
 
-/// Reads users and rules again whenever SIGHUP comes.
-///
-/// # Errors
-/// The operating system gives no signals.
-pub fn reload_on_hangup(side: &Runtime, file: Option<UsersFile>, inlet: Inlet) -> Result<(), DaemonError> {
-    let _guard = side.enter();
-    let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Runtime)?;
-    side.spawn(async move {
-        while hangup.recv().await.is_some() {
-            reload(file.as_ref(), &inlet);
-        }
-    });
-    Ok(())
-}
-
 /// Reads users and rules again and hands them to the heart. A file with problems changes nothing.
-fn reload(file: Option<&UsersFile>, inlet: &Inlet) {
-    let Some(file) = file else {
-        return info!("asked to reload: the configuration names no users file, so there is nothing to be read again");
-    };
+pub fn reload(file: &UsersFile, inlet: &Inlet) {
     match file.read() {
         Ok(access) => {
             info!(users = access.users().count(), rules = access.rules().len(), "users and rules are read again");

@@ -6,9 +6,9 @@
 
 use super::access::Passwords;
 use crate::base::Moment;
-use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES};
-use crate::broker::{Broker, ConnectionId, Input, Origin, Output};
-use crate::net::{Io, Listener, ReadStep, Ready, Socket, WriteStep};
+use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
+use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
+use crate::net::{Accepted, Listener, ReadStep, Ready, Socket, WriteStep};
 use crate::store::{Reply, Request, Store};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -39,8 +39,8 @@ pub struct Parts {
     pub inputs: Receiver<Input>,
     /// Compares passwords.
     pub passwords: Passwords,
-    /// Sources of connections.
-    pub listeners: Vec<Listener>,
+    /// Sources of connections, and what the broker is to think of them.
+    pub listeners: Vec<(Listener, Origin)>,
     /// The list of ready connections.
     pub ready: Arc<Ready>,
     /// Becomes true when the gateway is to stop.
@@ -96,6 +96,10 @@ impl Heart {
         Moment::START + self.parts.started.elapsed()
     }
 
+    fn moment(&self, instant: Instant) -> Moment {
+        Moment::START + instant.saturating_duration_since(self.parts.started)
+    }
+
     /// One turn.
     fn turn(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let now = self.now();
@@ -144,9 +148,10 @@ impl Heart {
         self.accept_again = None;
         let mut accepted = 0;
         for index in 0..self.parts.listeners.len() {
-            while let Poll::Ready(result) = self.parts.listeners[index].poll_accept(context) {
+            let origin = self.parts.listeners[index].1;
+            while let Poll::Ready(result) = self.parts.listeners[index].0.poll_accept(context) {
                 match result {
-                    Ok(io) => self.open(now, io),
+                    Ok(accepted) => self.open(now, origin, accepted),
                     Err(error) => {
                         warn!(%error, "a connection could not be accepted");
                         self.accept_again = Some(now + ACCEPT_PAUSE);
@@ -161,12 +166,8 @@ impl Heart {
         }
     }
 
-    fn open(&mut self, now: Moment, io: Io) {
-        let origin = match &io {
-            Io::Tcp(_) => Origin::Network,
-            Io::Memory(_) => Origin::BuiltIn,
-        };
-        if self.open >= self.parts.sockets_max && origin == Origin::Network {
+    fn open(&mut self, now: Moment, origin: Origin, accepted: Accepted) {
+        if self.open >= self.parts.sockets_max && origin.is_network() {
             // Dropping it closes it: there is no room even for a refusal.
             return;
         }
@@ -175,15 +176,17 @@ impl Heart {
             self.sockets.len() as u32 - 1
         });
         let waker = self.parts.ready.waker(id);
-        self.sockets[id as usize] = Some(Socket::new(io, waker));
+        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker));
         self.open += 1;
-        self.parts.broker.handle(now, Input::Opened(ConnectionId(id), origin));
+        let since = accepted.since.map_or(now, |since| self.moment(since));
+        let arrival = Arrival { origin, since, identity: accepted.identity };
+        self.parts.broker.handle(now, Input::Opened(ConnectionId(id), arrival));
         self.parts.ready.push(id);
     }
 
     fn read(&mut self, now: Moment, id: u32) {
         let connection = ConnectionId(id);
-        loop {
+        for _ in 0..READS_PER_TURN {
             let Some(socket) = &mut self.sockets[id as usize] else { return };
             if socket.is_blocked() {
                 self.flush(now, id);
@@ -196,6 +199,9 @@ impl Heart {
                 ReadStep::Wait => return,
                 ReadStep::Closed => return self.close(now, id),
             }
+        }
+        if let Some(socket) = &self.sockets[id as usize] {
+            socket.wake();
         }
     }
 
@@ -238,10 +244,9 @@ impl Heart {
         let was_full = self.parts.broker.outbox(connection).len() >= OUTBOX_BYTES;
         loop {
             let bytes = self.parts.broker.outbox(connection);
-            if bytes.is_empty() {
-                break;
-            }
-            match socket.write(bytes) {
+            let step = if bytes.is_empty() { socket.finish() } else { socket.write(bytes) };
+            match step {
+                WriteStep::Written(0) => break,
                 WriteStep::Written(count) => self.parts.broker.written(connection, count),
                 WriteStep::Wait => return,
                 WriteStep::Closed => return self.close(now, id),
@@ -253,7 +258,8 @@ impl Heart {
     }
 
     fn close(&mut self, now: Moment, id: u32) {
-        if self.sockets[id as usize].take().is_some() {
+        if let Some(socket) = self.sockets[id as usize].take() {
+            socket.close();
             self.open -= 1;
             self.freed.push(id);
             self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));

@@ -1,6 +1,6 @@
 //! Limits of the configuration, and the operating system's own.
 
-use crate::base::limits::{Limits, SOCKETS_BEFORE_CONNECT};
+use crate::base::limits::{HANDSHAKEN_WAITING, HANDSHAKES_AT_ONCE, Limits, SOCKETS_BEFORE_CONNECT};
 use crate::config::BrokerLimits;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
@@ -29,9 +29,10 @@ pub fn sockets(limits: &Limits) -> usize {
     limits.connections as usize + SOCKETS_BEFORE_CONNECT
 }
 
-/// Asks the operating system for as many files as the connections need.
-pub fn raise_file_limit(limits: &Limits) {
-    let wanted = sockets(limits) as u64 + OTHER_FILES;
+/// Asks the operating system for as many files as the connections need, those in a handshake included.
+pub fn raise_file_limit(limits: &Limits, listeners: usize) {
+    let handshakes = listeners * (HANDSHAKES_AT_ONCE + HANDSHAKEN_WAITING);
+    let wanted = (sockets(limits) + handshakes) as u64 + OTHER_FILES;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     if soft >= wanted {
         return;

@@ -8,15 +8,18 @@ mod access;
 mod error;
 mod heart;
 mod limits;
+mod listen;
+mod reload;
 
 pub use access::{UsersError, UsersFile};
 pub use error::DaemonError;
+pub use listen::Listening;
 
 use crate::access::Access;
-use crate::broker::{Broker, Input, Restored};
-use crate::config::Settings;
+use crate::broker::{Broker, Input, Origin, Restored};
+use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
-use crate::net::{Listener, Ready, bind};
+use crate::net::{Listener, Ready};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,17 +49,29 @@ pub struct Options {
     pub data_directory: PathBuf,
     /// Users and rules, and the file to read them from again; without them everyone may do everything.
     pub access: Option<(UsersFile, Access)>,
-    /// Addresses for MQTT over TCP.
-    pub listen: Vec<SocketAddr>,
+    /// Where clients come in.
+    pub listeners: Vec<ListenerSettings>,
 }
 
 /// What is there when the gateway is ready.
 #[derive(Debug)]
 pub struct Started {
-    /// The addresses it listens on.
-    pub addresses: Vec<SocketAddr>,
+    /// Where clients come in.
+    pub listening: Vec<Listening>,
     /// What the store remembered.
     pub restored: Restored,
+}
+
+impl Started {
+    /// The first address for MQTT over TCP with nothing else.
+    pub fn plain_address(&self) -> Option<SocketAddr> {
+        self.listening.iter().find_map(|listening| match listening {
+            Listening { address: ListenAddress::Tcp(address), protocol: Protocol::Mqtt, has_tls: false } => {
+                Some(*address)
+            }
+            _ => None,
+        })
+    }
 }
 
 /// Runs the gateway until it is told to stop by SIGINT or SIGTERM. `started` is called once clients can connect.
@@ -65,7 +80,7 @@ pub struct Started {
 /// See [`DaemonError`].
 pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
     let limits = limits::of(&options.settings.broker.limits);
-    limits::raise_file_limit(&limits);
+    limits::raise_file_limit(&limits, options.listeners.len());
     let ready = Arc::new(Ready::default());
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
@@ -77,9 +92,11 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let (mut listeners, addresses) = listen(&heart, &options.listen)?;
+    let open = listen::open(&heart, &side, options.listeners, &limits)?;
+    let listen::Open { mut listeners, rules, listening, certificates, files } = open;
+    broker.set_listeners(rules);
     let (door, visitors) = mpsc::channel(DOOR_WAITING);
-    listeners.push(Listener::Door(visitors));
+    listeners.push((Listener::Door(visitors), Origin::BuiltIn));
     let stop = Arc::new(AtomicBool::new(false));
     let (inlet, inputs) = access::Inlet::new(ready.clone());
     let users = options.access.take().map(|(file, access)| {
@@ -87,16 +104,17 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         file
     });
     let passwords = access::Passwords::new(side.handle().clone(), inlet.clone());
-    access::reload_on_hangup(&side, users, inlet)?;
     let life = Life { stop: stop.clone(), ready: ready.clone() };
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
-    started(&Started { addresses, restored });
+    reload::begin(&side, certificates, users, inlet)?;
+    started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts =
         heart::Parts { broker, store, replies, inputs, passwords, listeners, ready, stop, sockets_max, started: begin };
     let is_settled = heart.block_on(heart::run(parts));
     side.shutdown_background();
+    drop(files);
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }
 }
 
@@ -114,16 +132,6 @@ fn open_store(
         wake.wake();
     })?;
     Ok((store, replies, memory))
-}
-
-fn listen(heart: &Runtime, addresses: &[SocketAddr]) -> Result<(Vec<Listener>, Vec<SocketAddr>), DaemonError> {
-    let (mut listeners, mut bound) = (vec![], vec![]);
-    for &address in addresses {
-        let listener = heart.block_on(bind(address)).map_err(|source| DaemonError::Listen { address, source })?;
-        bound.push(listener.local_address());
-        listeners.push(listener);
-    }
-    Ok((listeners, bound))
 }
 
 /// What runs beside the heart, and how its end is told to the heart.

@@ -23,4 +23,4 @@ pub use properties::{Properties, Property, PropertySet, put_properties};
 pub use qos::QoS;
 pub use reason::ReasonCode;
 pub use topic::{SharedFilter, TopicFilter, TopicName, matches};
-pub use version::Version;
+pub use version::{Version, Versions};

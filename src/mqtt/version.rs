@@ -37,3 +37,27 @@ impl Version {
         matches!(self, Version::V5)
     }
 }
+
+/// A set of versions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Versions(u8);
+
+impl Versions {
+    /// No version.
+    pub const NONE: Versions = Versions(0);
+
+    /// Every version.
+    pub const ALL: Versions = Versions::NONE.with(Version::V31).with(Version::V311).with(Version::V5);
+
+    /// The set and one more version.
+    #[must_use]
+    pub const fn with(self, version: Version) -> Versions {
+        Versions(self.0 | 1 << version as u8)
+    }
+
+    /// Whether a version is in the set.
+    #[inline]
+    pub const fn contains(self, version: Version) -> bool {
+        self.0 & 1 << version as u8 != 0
+    }
+}

@@ -1,11 +1,12 @@
 //! Where connections come from.
 
 use super::Io;
+use super::handshake::Arrived;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::DuplexStream;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 /// A source of connections.
@@ -13,39 +14,54 @@ use tokio::sync::mpsc;
 pub enum Listener {
     /// TCP.
     Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+    /// Streams whose handshakes were made elsewhere, see [`handshake`](super::handshake).
+    Handshaken(mpsc::Receiver<Arrived>),
     /// The door for parts of the gateway itself.
     Door(mpsc::Receiver<DuplexStream>),
 }
 
-/// Listens on a TCP address.
-///
-/// # Errors
-/// The address is in use, not this machine's, or not allowed.
-pub async fn bind(address: SocketAddr) -> io::Result<Listener> {
-    TcpListener::bind(address).await.map(Listener::Tcp)
+/// A connection that came in.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The stream.
+    pub io: Io,
+    /// When it was accepted, if that was before now.
+    pub since: Option<Instant>,
+    /// Who the client is, if its certificate tells.
+    pub identity: Option<Box<str>>,
+}
+
+impl Accepted {
+    fn now(io: Io) -> Accepted {
+        Accepted { io, since: None, identity: None }
+    }
 }
 
 impl Listener {
-    /// The address it listens on; with port 0 the system chose one.
-    pub fn local_address(&self) -> SocketAddr {
-        match self {
-            Listener::Tcp(listener) => listener.local_addr().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into()),
-            Listener::Door(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        }
-    }
-
     /// The next connection.
-    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Io>> {
+    ///
+    /// # Errors
+    /// The operating system has no room for one more.
+    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
             Listener::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
                 let (stream, _) = accepted?;
                 // What is written at the end of a turn is to leave at once.
                 stream.set_nodelay(true)?;
-                Ok(Io::Tcp(stream))
+                Ok(Accepted::now(Io::Tcp(stream)))
             }),
+            Listener::Unix(listener) => {
+                listener.poll_accept(context).map(|accepted| Ok(Accepted::now(Io::Unix(accepted?.0))))
+            }
+            // Neither ends before the gateway does: without senders there is nobody who could open a connection.
+            Listener::Handshaken(arrivals) => match arrivals.poll_recv(context) {
+                Poll::Ready(Some(arrived)) => Poll::Ready(arrived.accept()),
+                Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            },
             Listener::Door(door) => match door.poll_recv(context) {
-                Poll::Ready(Some(stream)) => Poll::Ready(Ok(Io::Memory(stream))),
-                // Nobody is left who could open a connection.
+                Poll::Ready(Some(stream)) => Poll::Ready(Ok(Accepted::now(Io::Memory(stream)))),
                 Poll::Ready(None) | Poll::Pending => Poll::Pending,
             },
         }

@@ -58,16 +58,20 @@ impl Socket {
             Poll::Ready(_) => return ReadStep::Closed,
         }
         let bytes = read.filled();
+        let used;
         if self.partial.is_empty() {
-            let used = receive(bytes);
+            used = receive(bytes);
             self.partial.extend_from_slice(&bytes[used..]);
         } else {
             self.partial.extend_from_slice(bytes);
-            let used = receive(&self.partial);
+            used = receive(&self.partial);
             self.partial.drain(..used);
             if self.partial.is_empty() {
                 self.partial = vec![];
             }
+        }
+        if used > 0 {
+            self.io.admit();
         }
         if bytes.len() == length { ReadStep::More } else { ReadStep::Bytes }
     }
@@ -77,6 +81,9 @@ impl Socket {
         if !self.partial.is_empty() {
             let used = receive(&self.partial);
             self.partial.drain(..used);
+            if self.partial.is_empty() {
+                self.partial = vec![];
+            }
         }
     }
 
@@ -92,6 +99,25 @@ impl Socket {
                 WriteStep::Wait
             }
         }
+    }
+
+    /// Brings on its way what was written and the stream keeps back; `Written(0)` when nothing is left.
+    #[inline]
+    pub fn finish(&mut self) -> WriteStep {
+        let mut context = Context::from_waker(&self.waker);
+        match self.io.poll_flush(&mut context) {
+            Poll::Ready(Ok(())) => WriteStep::Written(0),
+            Poll::Ready(Err(_)) => WriteStep::Closed,
+            Poll::Pending => {
+                self.is_blocked = true;
+                WriteStep::Wait
+            }
+        }
+    }
+
+    /// Closes it, after a good-bye where the stream knows one.
+    pub fn close(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
     }
 
     /// Whether the last write did not take everything.

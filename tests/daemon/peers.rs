@@ -1,9 +1,9 @@
 //! Real clients of others: mosquitto's and paho's. What is not on this machine prints NOT RUN.
 
 use crate::support::daemon::Daemon;
-use crate::support::not_run;
+use crate::support::{not_run, succeeded};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 /// Versions by the name that mosquitto's clients give them.
 const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
@@ -36,10 +36,6 @@ impl Mosquitto<'_> {
         succeeded(&output);
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }
-}
-
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 }
 
 fn is_missing(program: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use gatehouse::base::Moment;
 use gatehouse::base::limits::Limits;
-use gatehouse::broker::{Broker, ConnectionId, Input, Origin, Output};
+use gatehouse::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
 use gatehouse::drivers::Connect;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Hub {
         let (outbox, to_write) = mpsc::unbounded_channel();
         self.writers.insert(id.0, outbox);
         self.received.insert(id.0, Vec::new());
-        self.broker.handle(self.now(), Input::Opened(id, Origin::BuiltIn));
+        self.broker.handle(self.now(), Input::Opened(id, Arrival::new(Origin::BuiltIn, self.now())));
         tokio::spawn(read(id, reader, arrived));
         tokio::spawn(write(writer, to_write));
     }

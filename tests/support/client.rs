@@ -1,10 +1,11 @@
 //! A blocking MQTT client that does what a test says and nothing on its own.
 
 use super::PATIENCE;
+use super::stream::Stream;
 use super::wire::{self, Connect, DISCONNECT, Kind, Message, PINGREQ, Properties, Received, Version, acknowledge};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Where the gateway tells about itself.
@@ -23,7 +24,7 @@ pub enum End {
 
 /// A connection to the broker with what it sent and nobody looked at yet.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     version: Version,
     buffer: Vec<u8>,
     inbox: VecDeque<Received>,
@@ -34,18 +35,23 @@ impl Client {
     /// Opens a connection and sends nothing.
     pub fn open(address: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the broker accepts a connection");
-        Self::over(stream, version)
+        Self::over_tcp(stream, version)
     }
 
     /// Like [`Client::open`], for those who expect the broker to be gone now and then.
     pub fn try_open(address: SocketAddr, version: Version) -> std::io::Result<Self> {
-        Ok(Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, version))
+        Ok(Self::over_tcp(TcpStream::connect_timeout(&address, PATIENCE)?, version))
     }
 
-    fn over(stream: TcpStream, version: Version) -> Self {
+    fn over_tcp(stream: TcpStream, version: Version) -> Self {
         stream.set_nodelay(true).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
-        Self { stream, version, buffer: Vec::new(), inbox: VecDeque::new(), next_packet_id: 1 }
+        Self::over(stream, version)
+    }
+
+    /// A client over whatever carries bytes.
+    pub fn over(stream: impl Stream + 'static, version: Version) -> Self {
+        Self { stream: Box::new(stream), version, buffer: Vec::new(), inbox: VecDeque::new(), next_packet_id: 1 }
     }
 
     /// Connects and expects to be let in; tells whether the session was there.
@@ -57,9 +63,15 @@ impl Client {
     /// Connects and returns the properties of CONNACK too.
     pub fn connect_told(address: SocketAddr, connect: &Connect) -> (Self, bool, Properties) {
         let mut client = Self::open(address, connect.version);
-        client.send(&connect.encode());
-        match client.next() {
-            Received::Connack { session_present, code: 0, properties } => (client, session_present, properties),
+        let (session_present, properties) = client.introduce(connect);
+        (client, session_present, properties)
+    }
+
+    /// Sends CONNECT and expects to be let in; tells whether the session was there, and the properties of CONNACK.
+    pub fn introduce(&mut self, connect: &Connect) -> (bool, Properties) {
+        self.send(&connect.encode());
+        match self.next() {
+            Received::Connack { session_present, code: 0, properties } => (session_present, properties),
             other => panic!("{connect:?} was answered with {other:?}"),
         }
     }
@@ -106,7 +118,7 @@ impl Client {
             if left.is_zero() {
                 return Err(End::Silent);
             }
-            self.stream.set_read_timeout(Some(left)).expect("a socket option");
+            self.stream.wait_at_most(left);
             let mut chunk = [0; 16 << 10];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(End::Closed),
@@ -274,7 +286,6 @@ impl Client {
 
     /// Sends no more; what the broker sends can still be read.
     pub fn shut_down(&mut self) {
-        // The broker may have closed already.
-        _ = self.stream.shutdown(Shutdown::Write);
+        self.stream.shut_down();
     }
 }

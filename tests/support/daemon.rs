@@ -133,23 +133,36 @@ impl Starting {
     }
 
     /// Waits until it has told so many addresses.
-    pub fn listening_at(mut self, count: usize) -> Result<(Daemon, Vec<SocketAddr>), String> {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn listening_at(self, count: usize) -> Result<(Daemon, Vec<SocketAddr>), String> {
+        let (daemon, addresses) = self.listening_to(&vec!["mqtt"; count])?;
+        let addresses = addresses.iter().map(|address| address.parse().expect("a plain address")).collect();
+        Ok((daemon, addresses))
+    }
+
+    /// Waits until it has told of listeners of these kinds, in this order; tells their addresses. The first is plain.
+    pub fn listening_to(mut self, kinds: &[&str]) -> Result<(Daemon, Vec<String>), String> {
         let mut addresses = Vec::new();
-        while addresses.len() < count {
+        for kind in kinds {
+            let deadline = Instant::now() + PATIENCE;
+            addresses.push(self.listening_line(deadline, kind)?);
+        }
+        let address = addresses[0].parse().map_err(|_| format!("no address: {}", addresses[0]))?;
+        let child = self.child.take().expect("still starting");
+        Ok((Daemon { child, address, data: self.data.clone(), owned: None }, addresses))
+    }
+
+    /// The address in the next line that tells of a listener of this kind.
+    fn listening_line(&self, deadline: Instant, kind: &str) -> Result<String, String> {
+        loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                let ended = self.child.as_mut().map(Child::try_wait);
-                return Err(format!("it does not listen ({ended:?}); it said:\n{}", log(&self.data)));
+                return Err(format!("it does not listen to {kind}; it said:\n{}", log(&self.data)));
             };
-            let address = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(" (mqtt)"));
-            if let Some(address) = address {
-                addresses.push(address.parse().map_err(|_| format!("no address: {line}"))?);
+            let told = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(&format!(" ({kind})")));
+            if let Some(address) = told {
+                return Ok(address.to_owned());
             }
         }
-        let child = self.child.take().expect("still starting");
-        let daemon = Daemon { child, address: addresses[0], data: self.data.clone(), owned: None };
-        Ok((daemon, addresses))
     }
 
     /// Waits until the process ends by itself.

@@ -4,9 +4,11 @@
 pub mod client;
 pub mod daemon;
 pub mod random;
+pub mod stream;
 pub mod wire;
 
 use std::io::Write as _;
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test calls it lost: far above what a loaded machine needs.
@@ -31,4 +33,9 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub fn not_run(what: &str, why: &str) {
     // A closed terminal is no reason to fail.
     _ = writeln!(std::io::stderr(), "NOT RUN: {what}: {why}");
+}
+
+/// Fails with what a program said if it did not end well.
+pub fn succeeded(output: &Output) {
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 }

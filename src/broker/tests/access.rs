@@ -3,7 +3,7 @@
 use super::support::{Bench, Got, message, properties, will};
 use crate::access::{Access, Allowance, PasswordHash, Pattern, Rule, Who};
 use crate::base::limits::{AUTHENTICATIONS_WAITING, PACKET_SIZE_BEFORE_CONNECT};
-use crate::broker::{ConnectionId, Input, Origin, Verdict};
+use crate::broker::{ConnectionId, Input, Verdict};
 use crate::mqtt::packet::{AckKind, Credentials};
 use crate::mqtt::{Properties, Property, QoS, Version};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 fn access(users: &[&str], rules: &[(Who, Allowance, &str)], anonymous: bool) -> Input {
     let hash = Arc::new(PasswordHash::new("$6$c2FsdA==$aGFzaA==").expect("a hash"));
-    let users: BTreeMap<Box<str>, _> = users.iter().map(|name| (Box::from(*name), hash.clone())).collect();
+    let users: BTreeMap<Box<str>, _> = users.iter().map(|name| (Box::from(*name), Some(hash.clone()))).collect();
     let rules = rules.iter().map(|(who, allowance, pattern)| Rule {
         who: who.clone(),
         allowance: *allowance,
@@ -103,11 +103,23 @@ fn without_user_name_nobody_comes_in_unless_that_is_allowed() {
 #[test]
 fn a_part_of_the_gateway_is_asked_for_nothing() {
     let mut bench = house();
-    assert!(is_in(&bench.connect_from(Origin::BuiltIn, 1, "$device/x", Version::V5)));
+    assert!(is_in(&bench.connect_built_in(1, "$device/x")));
     enter(&mut bench, 2, "anna", Version::V5);
     bench.subscribe(1, "secret/#", QoS::AtMostOnce);
     bench.publish(1, "secret/x", "1", QoS::AtMostOnce, 0);
     assert!(bench.got(1).contains(&message("secret/x", "1", 0, 0)));
+}
+
+#[test]
+fn a_certificate_tells_who_somebody_is_and_the_users_file_whether_that_is_a_user() {
+    let mut bench = house();
+    assert!(is_in(&bench.connect_proved(1, "bert", "bert")));
+    bench.publish(1, "own/bert", "1", QoS::AtLeastOnce, 1);
+    bench.publish(1, "open/x", "1", QoS::AtLeastOnce, 2);
+    assert_eq!(bench.got(1), [Got::Ack(AckKind::Puback, 1, 0x10), Got::Ack(AckKind::Puback, 2, 0x87)]);
+    assert_eq!(bench.connect_proved(2, "c", "carl"), [Got::Connack { present: false, reason: 0x87 }]);
+    let mut open = Bench::new();
+    assert!(is_in(&open.connect_proved(1, "c", "carl")), "without users nobody asks");
 }
 
 #[test]
@@ -233,7 +245,7 @@ fn subscriptions_with_nothing_to_read_are_refused_one_by_one() {
 #[test]
 fn a_wildcard_delivers_only_what_may_be_read_live_and_retained() {
     let mut bench = house();
-    bench.connect_from(Origin::BuiltIn, 9, "$device/x", Version::V5);
+    bench.connect_built_in(9, "$device/x");
     for topic in ["open/kept", "home/kept", "secret/kept"] {
         bench.publish_with(9, topic, "old", QoS::AtLeastOnce, 1, true);
     }
@@ -266,7 +278,7 @@ fn a_shared_subscription_passes_over_members_who_may_not_read() {
         bench.subscribe(id, "$share/g/#", QoS::AtMostOnce);
         bench.got(id);
     }
-    bench.connect_from(Origin::BuiltIn, 9, "$device/x", Version::V5);
+    bench.connect_built_in(9, "$device/x");
     for _ in 0..4 {
         bench.publish(9, "home/x", "1", QoS::AtMostOnce, 0);
         bench.publish(9, "secret/x", "1", QoS::AtMostOnce, 0);
@@ -287,7 +299,7 @@ fn kept(bench: &mut Bench, id: u32, name: &'static str) {
 #[test]
 fn rights_that_are_taken_end_delivery_at_once_queued_messages_included() {
     let mut bench = house();
-    bench.connect_from(Origin::BuiltIn, 9, "$device/x", Version::V5);
+    bench.connect_built_in(9, "$device/x");
     kept(&mut bench, 1, "bert");
     bench.subscribe(1, "open/#", QoS::AtLeastOnce);
     bench.publish(9, "open/live", "1", QoS::AtMostOnce, 0);
@@ -311,14 +323,14 @@ fn rights_that_are_taken_end_delivery_at_once_queued_messages_included() {
 #[test]
 fn rights_are_looked_at_when_a_message_of_before_a_restart_is_sent() {
     let mut bench = house();
-    bench.connect_from(Origin::BuiltIn, 9, "$device/x", Version::V5);
+    bench.connect_built_in(9, "$device/x");
     kept(&mut bench, 1, "bert");
     bench.subscribe(1, "open/#", QoS::AtLeastOnce);
     bench.lose(1);
     bench.publish(9, "open/queued", "1", QoS::AtLeastOnce, 1);
     bench.restart();
     bench.broker.handle(bench.now, access(&["anna", "bert"], &rules()[..2], false));
-    bench.connect_from(Origin::BuiltIn, 9, "$device/x", Version::V5);
+    bench.connect_built_in(9, "$device/x");
     bench.publish(9, "open/unknown", "2", QoS::AtLeastOnce, 2);
     kept(&mut bench, 1, "bert");
     bench.turn();

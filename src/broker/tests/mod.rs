@@ -3,6 +3,7 @@
 mod access;
 mod durability;
 mod limits;
+mod listeners;
 mod replay;
 mod sessions;
 mod shared;

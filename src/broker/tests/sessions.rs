@@ -2,6 +2,7 @@
 
 use super::support::{Bench, Got, message, properties, will};
 use crate::base::limits::CONNECT_TIMEOUT_SECS;
+use crate::broker::{Arrival, ConnectionId, Input};
 use crate::mqtt::packet::AckKind;
 use crate::mqtt::{Properties, Property, QoS, Version};
 use std::time::Duration;
@@ -17,13 +18,24 @@ fn watcher(bench: &mut Bench) {
 #[test]
 fn a_connection_without_connect_is_closed_in_time() {
     let mut bench = Bench::new();
-    bench.broker.handle(
-        bench.now,
-        crate::broker::Input::Opened(crate::broker::ConnectionId(3), crate::broker::Origin::Network),
-    );
+    let arrival = Arrival::new(bench.origin, bench.now);
+    bench.broker.handle(bench.now, Input::Opened(ConnectionId(3), arrival));
     bench.pass(Duration::from_secs(CONNECT_TIMEOUT_SECS - 1));
     assert!(bench.closed.is_empty());
     bench.pass(SECOND);
+    assert_eq!(bench.closed, [3]);
+}
+
+#[test]
+fn what_a_handshake_took_is_taken_from_the_time_for_connect() {
+    let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(4));
+    let since = bench.now;
+    bench.pass(Duration::from_secs(CONNECT_TIMEOUT_SECS - 1));
+    bench.broker.handle(bench.now, Input::Opened(ConnectionId(3), Arrival::new(bench.origin, since)));
+    bench.pass(SECOND / 2);
+    assert!(bench.closed.is_empty());
+    bench.pass(SECOND / 2);
     assert_eq!(bench.closed, [3]);
 }
 

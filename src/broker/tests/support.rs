@@ -6,7 +6,8 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Authenticate, Broker, ConnectionId, Input, Loaded, MessageId, Origin, Output, SessionNumber, StoreFault, Verdict,
+    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionNumber,
+    StoreFault, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -35,6 +36,8 @@ pub enum Got {
 pub struct Bench {
     pub broker: Broker,
     pub now: Moment,
+    /// Where the next connection comes from.
+    pub origin: Origin,
     /// Whether commits are done as soon as they are asked for.
     pub commits: bool,
     /// The group that waits for [`Bench::commit`].
@@ -133,6 +136,7 @@ impl Bench {
         Bench {
             broker: Broker::new(limits),
             now: Moment::START,
+            origin: Origin::Network(ListenerId(0)),
             commits: true,
             pending: None,
             disk: Disk::default(),
@@ -166,19 +170,26 @@ impl Bench {
     ) -> Vec<Got> {
         let mut connect = plain_connect(client, version);
         change(&mut connect);
-        self.open(Origin::Network, id, &connect)
+        self.open(Arrival::new(self.origin, self.now), id, &connect)
     }
 
-    /// Connects as a part of the gateway, or as a client of the network.
-    pub fn connect_from(&mut self, origin: Origin, id: Id, client: &str, version: Version) -> Vec<Got> {
-        self.open(origin, id, &plain_connect(client, version))
+    /// Connects as a part of the gateway.
+    pub fn connect_built_in(&mut self, id: Id, client: &str) -> Vec<Got> {
+        let arrival = Arrival::new(Origin::BuiltIn, self.now);
+        self.open(arrival, id, &plain_connect(client, Version::V5))
     }
 
-    fn open(&mut self, origin: Origin, id: Id, connect: &Connect<'_>) -> Vec<Got> {
+    /// Connects as a client whose certificate tells who it is.
+    pub fn connect_proved(&mut self, id: Id, client: &str, user: &str) -> Vec<Got> {
+        let arrival = Arrival { identity: Some(user.into()), ..Arrival::new(self.origin, self.now) };
+        self.open(arrival, id, &plain_connect(client, Version::V5))
+    }
+
+    fn open(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];
         connect.encode(&mut bytes);
-        self.broker.handle(self.now, Input::Opened(ConnectionId(id), origin));
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), arrival));
         self.received.insert(id, vec![]);
         self.versions.insert(id, version);
         self.send(id, &bytes);

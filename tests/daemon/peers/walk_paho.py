@@ -1,4 +1,7 @@
-"""Walks paho-mqtt through a gateway: python walk_paho.py PORT 3.1.1|5.0. Prints "all well", or fails."""
+"""Walks paho-mqtt through a gateway: python walk_paho.py PORT 3.1.1|5.0 [tcp|websockets [CA_FILE]].
+
+Prints "all well", or fails.
+"""
 
 import queue
 import sys
@@ -10,6 +13,8 @@ from paho.mqtt.properties import Properties
 PORT = int(sys.argv[1])
 VERSION = sys.argv[2]
 IS_V5 = VERSION == "5.0"
+TRANSPORT = sys.argv[3] if len(sys.argv) > 3 else "tcp"
+CA_FILE = sys.argv[4] if len(sys.argv) > 4 else None
 PATIENCE_SECONDS = 20
 
 
@@ -19,7 +24,10 @@ class Client:
     def __init__(self, name, clean=True, will=None):
         protocol = mqtt.MQTTv5 if IS_V5 else mqtt.MQTTv311
         options = {} if IS_V5 else {"clean_session": clean}
-        self.mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, protocol=protocol, **options)
+        version = mqtt.CallbackAPIVersion.VERSION2
+        self.mqtt = mqtt.Client(version, name, protocol=protocol, transport=TRANSPORT, **options)
+        if CA_FILE:
+            self.mqtt.tls_set(CA_FILE)
         self.connected = queue.Queue()
         self.subscribed = queue.Queue()
         self.messages = queue.Queue()
@@ -87,13 +95,13 @@ def walk():
     publisher.publish("kept", "", 1, retain=True)
     reader.expect("kept", "", 1)
 
-    sleeper = Client(f"sleeper-{VERSION}", clean=False)
+    sleeper = Client(f"sleeper-{VERSION}-{PORT}", clean=False)
     assert not sleeper.connect()
     sleeper.subscribe("night/#", 2)
     sleeper.disconnect()
     for qos in (1, 2):
         publisher.publish("night/x", f"for later {qos}", qos)
-    sleeper = Client(f"sleeper-{VERSION}", clean=False)
+    sleeper = Client(f"sleeper-{VERSION}-{PORT}", clean=False)
     assert sleeper.connect()
     for qos in (1, 2):
         sleeper.expect("night/x", f"for later {qos}", qos)

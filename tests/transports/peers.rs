@@ -1,0 +1,109 @@
+//! Real clients of others over TLS, WebSocket and Unix sockets. What is not on this machine prints NOT RUN.
+
+use super::certificates::Authority;
+use super::gate::Gate;
+use crate::support::daemon::data_dir;
+use crate::support::{not_run, succeeded};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Seconds a client waits for messages before it gives up.
+const PATIENCE_SECONDS: &str = "20";
+
+/// Versions by the name that mosquitto's clients give them.
+const VERSIONS: [&str; 3] = ["mqttv31", "mqttv311", "mqttv5"];
+
+/// A listener; `more` are further lines of it.
+fn listener(place: &str, more: &str) -> String {
+    format!("[[broker.listener]]\n{place}\n{more}\n")
+}
+
+fn tls(folder: &Path, more: &str) -> String {
+    let folder = folder.display();
+    format!("tls = {{ certificate = \"{folder}/server.pem\", key = \"{folder}/server.key\"{more} }}")
+}
+
+fn run(program: &str, place: &[&str], arguments: &[&str]) -> Output {
+    let output = Command::new(program).args(place).args(arguments).output().expect("it was found before");
+    succeeded(&output);
+    output
+}
+
+/// A retained message goes in over one place and comes out over another.
+fn passes(from: &[&str], to: &[&str]) {
+    for version in VERSIONS {
+        let topic = format!("peer/{version}");
+        let common = ["-V", version, "-q", "1", "-t", &topic];
+        run("mosquitto_pub", from, &[&common[..], &["-r", "-m", "hello"]].concat());
+        let output = run("mosquitto_sub", to, &[&common[..], &["-C", "1", "-W", PATIENCE_SECONDS]].concat());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{from:?} to {to:?}");
+        run("mosquitto_pub", from, &[&common[..], &["-r", "-n"]].concat());
+    }
+}
+
+#[test]
+fn mosquitto_clients_come_in_over_tls_and_unix_sockets() {
+    let runs = |program| Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if runs("mosquitto_sub").is_err() || runs("mosquitto_pub").is_err() {
+        return not_run("mosquitto's clients", "mosquitto_pub and mosquitto_sub are not installed");
+    }
+    let folder = data_dir();
+    let (authority, clients) = (Authority::new("server authority"), Authority::new("client authority"));
+    authority.write_server(folder.path());
+    let ca = authority.file(folder.path(), "ca.pem");
+    let client_ca = clients.file(folder.path(), "clients.pem");
+    let (certificate, key) = clients.write_client(folder.path(), "kitchen");
+    let socket = folder.path().join("mqtt.sock");
+    let mutual = tls(folder.path(), &format!(", client_ca = \"{}\"", client_ca.display()));
+    let anywhere = "bind = \"127.0.0.1:0\"";
+    let listeners = [
+        listener(anywhere, &tls(folder.path(), "")),
+        listener(anywhere, &mutual),
+        listener(&format!("unix = \"{}\"", socket.display()), ""),
+    ];
+    let gate = Gate::start(folder.path(), &listeners.concat(), &["mqtt over tls", "mqtt over tls", "mqtt"]);
+    let [ca, certificate, key, socket] = [&ca, &certificate, &key, &socket].map(|path| path.to_str().expect("text"));
+    let port = |index| gate.socket_address(index).port().to_string();
+    let (own, tls_port, mutual_port) = (gate.daemon.address().port().to_string(), port(0), port(1));
+    let plain = ["-h", "localhost", "-p", &own];
+    let over_tls = ["-h", "localhost", "-p", &tls_port, "--cafile", ca];
+    let with_certificate = ["-h", "localhost", "-p", &mutual_port, "--cafile", ca, "--cert", certificate, "--key", key];
+    let unix = ["--unix", socket];
+    passes(&over_tls, &plain);
+    passes(&with_certificate, &over_tls);
+    passes(&unix, &with_certificate);
+    passes(&plain, &unix);
+    let without = ["-h", "localhost", "-p", &mutual_port, "--cafile", ca, "-t", "x", "-m", "x"];
+    let refused = Command::new("mosquitto_pub").args(without).output().expect("it was found before");
+    assert!(!refused.status.success(), "let in without a certificate");
+}
+
+#[test]
+fn paho_does_all_it_can_over_websocket_and_tls() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    let has_paho = Command::new(&python).args(["-c", "import paho.mqtt"]).stderr(Stdio::null()).status();
+    if !has_paho.is_ok_and(|status| status.success()) {
+        return not_run("paho", "target/python has no paho-mqtt; scripts/python.sh makes it when PyPI can be reached");
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/daemon/peers/walk_paho.py");
+    let folder = data_dir();
+    let authority = Authority::new("server authority");
+    authority.write_server(folder.path());
+    let ca = authority.file(folder.path(), "ca.pem");
+    let (anywhere, websocket) = ("bind = \"127.0.0.1:0\"", "protocol = \"websocket\"\n");
+    let tls = tls(folder.path(), "");
+    let listeners =
+        [listener(anywhere, websocket), listener(anywhere, &format!("{websocket}{tls}")), listener(anywhere, &tls)];
+    let gate = Gate::start(folder.path(), &listeners.concat(), &["websocket", "websocket over tls", "mqtt over tls"]);
+    let ways = [("websockets", false), ("websockets", true), ("tcp", true)];
+    for (index, (transport, has_tls)) in ways.into_iter().enumerate() {
+        for version in ["3.1.1", "5.0"] {
+            let mut command = Command::new(&python);
+            command.arg(&script).args([&gate.socket_address(index).port().to_string(), version, transport]);
+            command.args(has_tls.then_some(&ca));
+            let output = command.output().expect("python was found before");
+            succeeded(&output);
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{version} over {transport}");
+        }
+    }
+}
