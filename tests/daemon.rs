@@ -6,6 +6,7 @@
 mod support;
 
 mod daemon {
+    mod access;
     mod commands;
     mod delivery;
     mod demo;

@@ -64,6 +64,10 @@ pub const PACKET_SIZE_BEFORE_CONNECT: u32 = 8 << 10;
 /// Seconds a connection may take from opening to its CONNECT.
 pub const CONNECT_TIMEOUT_SECS: u64 = 10;
 
+/// Passwords that wait to be compared, two at a time; further clients are told that the server is busy. At a quarter
+/// of a second each on a small board, the last one waits a minute.
+pub const AUTHENTICATIONS_WAITING: usize = 500;
+
 /// Levels of a topic name or filter. Deeper ones only serve to exhaust a tree walk.
 pub const TOPIC_LEVELS: usize = 128;
 

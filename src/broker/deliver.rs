@@ -10,6 +10,7 @@ use super::outgoing::{Entry, Progress};
 use super::output::Output;
 use super::subscriptions::FilterId;
 use super::timers::Timer;
+use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::LOAD_WINDOW;
 use crate::mqtt::packet::{Ack, AckKind, Publish};
@@ -85,6 +86,12 @@ impl Broker {
         let parts = message.parts();
         if parts.is_expired(now) {
             self.counters.dropped_expired += 1;
+            self.give_up(now, key);
+            return Step::Sent;
+        }
+        if !self.may(key, Action::Read, parts.topic) {
+            // It was allowed when the message came, or nobody could tell.
+            self.counters.dropped_not_authorized += 1;
             self.give_up(now, key);
             return Step::Sent;
         }
@@ -222,7 +229,7 @@ impl Broker {
         let session = self.sessions.at_mut(key);
         let Some(to) = session.connection else { return };
         let qos = qos.min(message.qos);
-        if parts.is_expired(now) {
+        if parts.is_expired(now) || !self.may(key, Action::Read, parts.topic) {
             return;
         }
         if qos == QoS::AtMostOnce {

@@ -4,6 +4,7 @@
 //! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
+use super::access::Passwords;
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
@@ -34,6 +35,10 @@ pub struct Parts {
     pub store: Store,
     /// What the store's thread answers.
     pub replies: Receiver<Reply>,
+    /// What comes from beside the heart.
+    pub inputs: Receiver<Input>,
+    /// Compares passwords.
+    pub passwords: Passwords,
     /// Sources of connections, and what the broker is to think of them.
     pub listeners: Vec<(Listener, Origin)>,
     /// The list of ready connections.
@@ -128,6 +133,9 @@ impl Heart {
             };
             self.parts.broker.handle(now, input);
         }
+        while let Ok(input) = self.parts.inputs.try_recv() {
+            self.parts.broker.handle(now, input);
+        }
         while let Some(request) = self.backlog.pop_front() {
             if let Err(request) = self.parts.store.request(request) {
                 self.backlog.push_front(request);
@@ -212,12 +220,22 @@ impl Heart {
                     self.flush(now, connection.0);
                     self.leave(now, connection.0);
                 }
+                Output::Authenticate(asked) => self.parts.passwords.check(asked),
+                Output::Resume(connection) => self.resume(now, connection.0),
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {
                     self.request(Request::Load { session, number, messages });
                 }
             }
         }
+    }
+
+    /// Hands the broker what came behind a CONNECT whose password is right by now, and ends that turn too.
+    fn resume(&mut self, now: Moment, id: u32) {
+        let Some(socket) = &mut self.sockets[id as usize] else { return };
+        let broker = &mut self.parts.broker;
+        socket.offer(|bytes| broker.receive(now, ConnectionId(id), bytes));
+        socket.wake();
     }
 
     fn request(&mut self, request: Request) {

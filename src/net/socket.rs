@@ -77,6 +77,17 @@ impl Socket {
         if bytes.len() == length { ReadStep::More } else { ReadStep::Bytes }
     }
 
+    /// Hands over again what was kept.
+    pub fn offer(&mut self, receive: impl FnOnce(&[u8]) -> usize) {
+        if !self.partial.is_empty() {
+            let used = receive(&self.partial);
+            self.partial.drain(..used);
+            if self.partial.is_empty() {
+                self.partial = vec![];
+            }
+        }
+    }
+
     /// Writes once.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> WriteStep {

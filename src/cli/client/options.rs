@@ -32,8 +32,9 @@ pub struct ConnectArgs {
     /// User name
     #[arg(short, long, allow_hyphen_values = true)]
     username: Option<String>,
-    /// Password
+    /// Password; better in the environment, where no list of processes shows it
     #[arg(short = 'P', long = "pw", value_name = "PASSWORD", allow_hyphen_values = true)]
+    #[arg(env = "GATEHOUSE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Client identifier [default: the broker chooses one]
     #[arg(short, long, allow_hyphen_values = true)]
