@@ -140,9 +140,12 @@ pub const LINGERING: usize = 128;
 /// Sockets beyond the limit of connections: those whose CONNECT has not come.
 pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
 
-/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest is
-/// given up. One costs up to 30 kB.
+/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest gives
+/// way. One costs up to 30 kB.
 pub const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// Seconds a handshake does not have to give way, however many want to come in.
+pub const HANDSHAKE_UNDISTURBED_SECS: u64 = 1;
 
 /// Streams of one listener whose handshakes are done and that wait for the heart to take them.
 pub const HANDSHAKEN_WAITING: usize = 64;

@@ -94,7 +94,7 @@ fn open_one(
     };
     open.listening.push(Listening { address: address.clone(), protocol, has_tls });
     if let Some(tls) = &tls {
-        open.certificates.push((address, tls.clone()));
+        open.certificates.push((address.clone(), tls.clone()));
     }
     if is_direct {
         return Ok(match source {
@@ -105,7 +105,8 @@ fn open_one(
     let packet_size = limits.packet_size as usize;
     let websocket = (protocol == Protocol::WebSocket).then_some(Upgrade { origins, packet_size });
     let (finished, arrivals) = Arrivals::pair();
-    side.spawn(handshake::run(source, Arc::new(Steps { proxy_protocol, tls, websocket }), finished));
+    let steps = Steps { listener: address, proxy_protocol, tls, websocket };
+    side.spawn(handshake::run(source, Arc::new(steps), finished));
     Ok(Listener::Handshaken(arrivals))
 }
 

@@ -18,8 +18,9 @@ pub(super) fn linger(io: Io) {
     match io {
         Io::Tcp(stream) => keep(stream),
         Io::Tls(stream) => keep(*stream),
-        // A local socket is not reset, and a WebSocket has said good-bye in its own way.
-        Io::Unix(_) | Io::Memory(_) | Io::WebSocket(_) => {}
+        Io::WebSocket(stream) => keep(stream.into_stream()),
+        // A local socket is not reset.
+        Io::Unix(_) | Io::Memory(_) => {}
     }
 }
 

@@ -116,9 +116,13 @@ impl Socket {
         }
     }
 
-    /// Closes it, after a good-bye where the stream knows one.
+    /// Closes it, after a good-bye where the stream knows one. A WebSocket may have been closed from this side, for what
+    /// came over it: then the client has to be able to read why.
     pub fn close(mut self) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
+        if matches!(self.io, Io::WebSocket(_)) {
+            linger(self.io);
+        }
     }
 
     /// Whether the last write did not take everything.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// The time a stranger has, and what a loaded machine may add to it.
 const TIME: Duration = Duration::from_secs(10);
-const LENIENCE: Duration = Duration::from_secs(3);
+const LENIENCE: Duration = Duration::from_secs(5);
 
 /// Pause between two bytes of those who dawdle.
 const DAWDLING: Duration = Duration::from_secs(1);

@@ -138,6 +138,19 @@ fn what_is_no_mqtt_over_websocket_is_closed_with_the_reason() {
     is_alive(&mut connected(address, "fresh"));
 }
 
+/// Closing a socket that still receives resets it, and the reset overtakes what was said last.
+#[test]
+fn the_reason_reaches_a_client_that_goes_on_sending() {
+    let folder = data_dir();
+    let gate = start(folder.path());
+    for _ in 0..10 {
+        let mut stream = connected(gate.socket_address(0), "client");
+        stream.socket.send(Message::Text("hello".into())).expect("the broker reads");
+        stream.socket.get_mut().write_all(&vec![0; 1 << 20]).expect("the broker reads");
+        assert_eq!(stream.close_code(), Some(CloseCode::Unsupported));
+    }
+}
+
 #[test]
 fn messages_have_a_limit_that_is_lower_for_strangers() {
     let folder = data_dir();
