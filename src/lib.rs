@@ -6,10 +6,11 @@
 //! |---|---|---|
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
-//! | 2 | [`broker`], [`device`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
-//! | 3 | [`net`], [`store`], [`client`], [`drivers`] | one part of the outside world each |
+//! | 2 | [`broker`], [`access`], [`device`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
+//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
+pub mod access;
 pub mod base;
 pub mod broker;
 #[cfg(feature = "daemon")]
@@ -25,5 +26,7 @@ pub mod drivers;
 pub mod mqtt;
 #[cfg(feature = "daemon")]
 pub mod net;
+#[cfg(feature = "daemon")]
+pub mod password;
 #[cfg(feature = "daemon")]
 pub mod store;

@@ -3,9 +3,10 @@
 //!
 //! `UPDATE_EXPECTED=1 cargo test --test config` writes the texts anew; read the difference before keeping it.
 
+use gatehouse::access::Action;
 use gatehouse::config::{
     ClientAuthority, ClientCertificates, DriverSettings, GpioBackend, ListenAddress, Origins, PortSource, Protocol,
-    Source, check,
+    Source, check, check_users,
 };
 use gatehouse::mqtt::{Version, Versions};
 use std::collections::BTreeSet;
@@ -93,6 +94,16 @@ fn every_file_in_the_manual_is_without_problems() {
     assert!(!blocks.is_empty());
     for block in blocks {
         assert_eq!(problems(&[Source::new("configuration.md", block)]), "no problem\n");
+    }
+}
+
+#[test]
+fn the_users_file_in_the_manual_is_without_problems() {
+    let manual = fs::read_to_string(directory("docs/users.md")).expect("the manual");
+    let blocks: Vec<&str> = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(check_users(&Source::new("users.md", block), false).is_ok(), "{block}");
     }
 }
 
@@ -204,4 +215,61 @@ fn every_beginning_of_a_file_is_checked_to_the_end() {
 #[test]
 fn no_file_means_every_default() {
     assert_eq!(check(&[]), Ok(gatehouse::config::Settings::default()));
+}
+
+#[test]
+fn a_bad_users_file_causes_exactly_the_problems_beside_it() {
+    let directory = directory("tests/config/users");
+    let problems = check_users(&source(&directory.join("bad.toml")), false).expect_err("a bad file");
+    let found = problems.iter().fold(String::new(), |text, problem| text + &problem.to_string() + "\n");
+    assert!(!found.contains("secret"), "a password in the clear is repeated");
+    let expected = directory.join("bad.problems");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&expected, &found).expect("a writable file");
+    }
+    assert_eq!(found, fs::read_to_string(&expected).unwrap_or_default());
+}
+
+#[test]
+fn a_users_file_says_who_may_do_what() {
+    let file = source(&directory("tests/config/users/good.toml"));
+    let access = check_users(&file, true).expect("a good file");
+    assert_eq!(access.users().collect::<Vec<_>>(), ["anna", "sensor"]);
+    for (user, action, topic, expected) in [
+        (Some("anna"), Action::Write, "home/lamp", true),
+        (Some("anna"), Action::Read, "home/secret/x", false),
+        (Some("sensor"), Action::Write, "home/lamp/state", true),
+        (Some("sensor"), Action::Read, "home/lamp/state", false),
+        (Some("sensor"), Action::Read, "own/sensor/id/x", true),
+        (Some("sensor"), Action::Read, "own/anna/id/x", false),
+        (None, Action::Read, "public/news", true),
+        (None, Action::Read, "home/lamp", false),
+        (Some("anna"), Action::Read, "public/news", false),
+        (None, Action::Read, "$SYS/broker/version", true),
+    ] {
+        assert_eq!(access.allows(user, "id", action, topic), expected, "{user:?} {action:?} {topic}");
+    }
+}
+
+/// A file that was cut off is refused, or allows nothing that the whole one does not.
+#[test]
+fn no_beginning_of_a_users_file_allows_more_than_the_whole() {
+    let whole = source(&directory("tests/config/users/good.toml"));
+    let access = check_users(&whole, false).expect("a good file");
+    let topics = ["home/lamp", "home/secret/x", "home/lamp/state", "own/anna/id/x", "public/x", "$SYS/broker/version"];
+    let (mut refused, mut taken) = (0, 0);
+    for (end, _) in whole.text.char_indices() {
+        let Ok(part) = check_users(&Source::new("part.toml", &whole.text[..end]), false) else {
+            refused += 1;
+            continue;
+        };
+        taken += 1;
+        for user in [None, Some("anna"), Some("sensor")] {
+            for (action, topic) in topics.iter().flat_map(|topic| [(Action::Read, topic), (Action::Write, topic)]) {
+                let is_wider = part.allows(user, "id", action, topic) && !access.allows(user, "id", action, topic);
+                assert!(!is_wider, "the first {end} bytes let {user:?} {action:?} {topic}");
+            }
+        }
+    }
+    assert!(refused > 100 && taken > 10, "{refused} refused, {taken} taken");
 }

@@ -64,6 +64,10 @@ pub const PACKET_SIZE_BEFORE_CONNECT: u32 = 8 << 10;
 /// Seconds a connection may take from opening to its CONNECT.
 pub const CONNECT_TIMEOUT_SECS: u64 = 10;
 
+/// Passwords that wait to be compared, two at a time; further clients are told that the server is busy. At a quarter
+/// of a second each on a small board, the last one waits a minute.
+pub const AUTHENTICATIONS_WAITING: usize = 500;
+
 /// Levels of a topic name or filter. Deeper ones only serve to exhaust a tree walk.
 pub const TOPIC_LEVELS: usize = 128;
 
@@ -121,6 +125,9 @@ pub const READ_BUFFER_BYTES: usize = 64 << 10;
 /// Connections accepted in one turn.
 pub const ACCEPTS_PER_TURN: usize = 256;
 
+/// Reads of one connection in one turn. TLS and WebSocket bring their bytes in small pieces.
+pub const READS_PER_TURN: usize = 16;
+
 /// Seconds a connection that the broker closes may take to notice; until then what it sends is read and dropped.
 pub const LINGER_SECS: u64 = 2;
 
@@ -130,15 +137,15 @@ pub const LINGER_BYTES: u64 = 4 << 20;
 /// Closed connections that are waited for at once; those beyond are cut off.
 pub const LINGERING: usize = 128;
 
-/// Reads of one connection in one turn. TLS and WebSocket bring their bytes in small pieces.
-pub const READS_PER_TURN: usize = 16;
-
 /// Sockets beyond the limit of connections: those whose CONNECT has not come.
 pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
 
-/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest is
-/// given up. One costs up to 30 kB.
+/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest gives
+/// way. One costs up to 30 kB.
 pub const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// Seconds a handshake does not have to give way, however many want to come in.
+pub const HANDSHAKE_UNDISTURBED_SECS: u64 = 1;
 
 /// Streams of one listener whose handshakes are done and that wait for the heart to take them.
 pub const HANDSHAKEN_WAITING: usize = 64;

@@ -8,6 +8,7 @@ use super::output::Output;
 use super::session::NEVER;
 use super::timers::Timer;
 use super::will::Will;
+use crate::access::{Action, Rights};
 use crate::base::Moment;
 use crate::mqtt::packet::Disconnect;
 use crate::mqtt::{Properties, ReasonCode};
@@ -28,7 +29,7 @@ impl Broker {
             if self.sessions.at(key).expiry == 0 && expiry > 0 {
                 return self.close_with(now, from, ReasonCode::PROTOCOL_ERROR);
             }
-            self.keep_expiry(key, expiry);
+            self.keep_expiry(now, key, expiry);
         }
         self.close_quietly(now, from);
     }
@@ -88,7 +89,8 @@ impl Broker {
         }
         if let Some(will) = rare.and_then(|rare| rare.will) {
             if will.delay == 0 || expiry == 0 {
-                self.publish_will(now, &will);
+                let rights = self.sessions.at(key).rights.clone();
+                self.publish_will(now, rights.as_deref(), &will);
             } else {
                 let due = now + Duration::from_secs(will.delay.min(expiry).into());
                 let rare = self.sessions.at_mut(key).rare();
@@ -120,8 +122,9 @@ impl Broker {
         let Some(rare) = &mut session.rare else { return };
         let is_expired = rare.expires.is_some_and(|at| at <= now);
         let will = if is_expired || rare.will_due.is_some_and(|at| at <= now) { rare.will.take() } else { None };
+        let rights = session.rights.clone();
         if let Some(will) = will {
-            self.publish_will(now, &will);
+            self.publish_will(now, rights.as_deref(), &will);
         }
         if is_expired {
             self.counters.sessions_expired += 1;
@@ -129,7 +132,12 @@ impl Broker {
         }
     }
 
-    fn publish_will(&mut self, now: Moment, will: &Will) {
+    /// A will is published with the rights that its client has now.
+    fn publish_will(&mut self, now: Moment, rights: Option<&Rights>, will: &Will) {
+        if !rights.is_none_or(|own| own.allows(Action::Write, will.parts(now).topic)) {
+            self.counters.publishes_refused += 1;
+            return;
+        }
         self.publish_own(now, &will.parts(now), true);
     }
 
@@ -156,7 +164,7 @@ impl Broker {
         if let Some(rare) = &mut session.rare {
             self.store.blocks.release_row(rare.state_row);
             if let Some(will) = rare.will.take() {
-                self.publish_will(now, &will);
+                self.publish_will(now, session.rights.as_deref(), &will);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! CONNECT: takeover, resume, and the answer.
 
 use super::Broker;
+use super::access::{Admission, Identity};
 use super::change::Change;
 use super::connection::{Arrival, Connected, Connection, Phase};
 use super::group::Answer;
@@ -8,9 +9,10 @@ use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::session::{NEVER, Session};
 use super::timers::Timer;
 use super::will::Will;
+use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
-use crate::mqtt::packet::{Connack, Connect};
+use crate::mqtt::packet::{Connack, Connect, WillMessage};
 use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
 use std::time::Duration;
 
@@ -63,12 +65,35 @@ impl Broker {
         self.timers.set(timer, Timer::Connection(id, generation));
     }
 
-    pub(super) fn connect(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>) {
+    /// A CONNECT came, with this body. `proved` is the user that the transport knows.
+    pub(super) fn connect(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        proved: Option<&str>,
+        body: &[u8],
+    ) {
         if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
+        match self.admission(from, connect, proved) {
+            Admission::Enter(identity) => self.enter(now, from, connect, identity),
+            Admission::Authenticate(user) => self.authenticate(from, connect, user, body),
+            Admission::Refuse(reason) => self.refuse_connect(now, from, Some(connect.version), reason),
+        }
+    }
+
+    /// Lets a client in that may come.
+    pub(super) fn enter(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>, identity: Identity<'_>) {
         let wishes = Wishes::of(connect, self.limits.inflight);
         let client_id = self.client_id(connect);
+        let rights = self.rights(identity, &client_id);
+        let may_leave_will =
+            |will: &WillMessage<'_>| rights.as_ref().is_none_or(|own| own.allows(Action::Write, will.topic.as_str()));
+        if !connect.will.as_ref().is_none_or(may_leave_will) {
+            return self.refuse_connect(now, from, Some(connect.version), ReasonCode::NOT_AUTHORIZED);
+        }
         let mut must_be_kept = false;
         if let Some(old) = self.sessions.find(&client_id) {
             self.take_over(now, old);
@@ -83,11 +108,12 @@ impl Broker {
         let session_present = found.is_some();
         let key = match found {
             Some(key) => {
-                self.keep_expiry(key, wishes.session_expiry);
+                self.keep_expiry(now, key, wishes.session_expiry);
                 key
             }
-            None => self.new_session(&client_id, wishes.session_expiry),
+            None => self.new_session(now, &client_id, wishes.session_expiry),
         };
+        self.sessions.at_mut(key).rights = rights;
         self.attach(now, from, key, connect, &wishes);
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
         self.connack(from, connect, session_present, assigned);
@@ -100,7 +126,7 @@ impl Broker {
         self.pump(now, key);
     }
 
-    fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
+    pub(super) fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let origin = self.origin(from);
         self.listeners.admit(origin, connect.version)?;
         if self.connected >= self.limits.connections {
@@ -140,22 +166,24 @@ impl Broker {
         }
     }
 
-    pub(super) fn new_session(&mut self, client_id: &str, expiry: u32) -> SessionKey {
+    pub(super) fn new_session(&mut self, now: Moment, client_id: &str, expiry: u32) -> SessionKey {
         let number = self.next_session;
         self.next_session = SessionNumber(number.0 + 1);
         let is_stored = expiry > 0;
         if is_stored {
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
+            self.store.open.forget_later(now);
         }
         self.sessions.insert(Session::new(client_id.into(), number, expiry))
     }
 
     /// Takes over a changed expiry. A stored session stays stored even if it now ends with its connection.
-    pub(super) fn keep_expiry(&mut self, key: SessionKey, expiry: u32) {
+    pub(super) fn keep_expiry(&mut self, now: Moment, key: SessionKey, expiry: u32) {
         let session = self.sessions.at_mut(key);
         if session.is_stored && session.expiry != expiry {
             let (number, client_id) = (session.number, session.client_id.clone());
             self.store.open.change(Change::SessionKept { number, client_id, expiry });
+            self.store.open.forget_later(now);
         }
         session.expiry = expiry;
     }
@@ -235,7 +263,8 @@ impl Broker {
         }
         match &connection.phase {
             Phase::AwaitConnect { .. } => self.close_quietly(now, id),
-            Phase::Closing => {}
+            // A verdict comes in any case.
+            Phase::Authenticating(_) | Phase::Closing => {}
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {
                 let last = Moment::from_micros(u64::from(connected.last_packet) * 1_000_000);

@@ -54,6 +54,8 @@ pub enum Phase {
         /// See [`Arrival::identity`].
         identity: Option<Box<str>>,
     },
+    /// The password of this CONNECT, the body of its packet, is being compared.
+    Authenticating(Box<[u8]>),
     /// CONNECT was accepted.
     Connected(Connected),
     /// No packet is taken any more; the shell closes it after a last flush.
@@ -125,7 +127,9 @@ impl Connection {
     pub fn packet_limit(&self, packet_size: u32) -> usize {
         match self.phase {
             Phase::Connected(_) => packet_size as usize,
-            Phase::AwaitConnect { .. } | Phase::Closing => PACKET_SIZE_BEFORE_CONNECT as usize,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => {
+                PACKET_SIZE_BEFORE_CONNECT as usize
+            }
         }
     }
 
@@ -133,7 +137,7 @@ impl Connection {
     pub fn take_identity(&mut self) -> Option<Box<str>> {
         match &mut self.phase {
             Phase::AwaitConnect { identity } => identity.take(),
-            Phase::Connected(_) | Phase::Closing => None,
+            Phase::Authenticating(_) | Phase::Connected(_) | Phase::Closing => None,
         }
     }
 
@@ -142,7 +146,7 @@ impl Connection {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect { .. } | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 
@@ -151,7 +155,7 @@ impl Connection {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect { .. } | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 }
@@ -186,5 +190,15 @@ impl Connected {
     /// What few connections have; made when first needed.
     pub fn rare(&mut self) -> &mut RareParts {
         self.rare.get_or_insert_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_bring_does_not_make_a_connection_larger() {
+        assert_eq!(size_of::<Phase>(), size_of::<Connected>());
     }
 }

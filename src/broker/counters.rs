@@ -39,7 +39,9 @@ pub struct Counters {
     pub dropped_too_large: u64,
     /// Messages dropped because their time had passed.
     pub dropped_expired: u64,
-    /// Publications refused because a queue, the retained table or the store was full.
+    /// Queued messages dropped because the receiver may not read them any more.
+    pub dropped_not_authorized: u64,
+    /// Publications refused because they are not allowed, or because a queue, the retained table or the store was full.
     pub publishes_refused: u64,
     /// Connections closed because they took messages too slowly for a session that is not stored.
     pub slow_readers_closed: u64,

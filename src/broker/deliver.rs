@@ -10,6 +10,7 @@ use super::outgoing::{Entry, Progress};
 use super::output::Output;
 use super::subscriptions::FilterId;
 use super::timers::Timer;
+use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::LOAD_WINDOW;
 use crate::mqtt::packet::{Ack, AckKind, Publish};
@@ -46,7 +47,8 @@ impl Broker {
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
             let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
-            let Some(entry) = entry else { return self.go_on_replaying(key) };
+            // Nothing waits in the ring: a replay that waited for room goes on.
+            let Some(entry) = entry else { return self.replay_next_turn(key) };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -55,14 +57,6 @@ impl Broker {
             if let Step::Stop = step {
                 return;
             }
-        }
-    }
-
-    /// Nothing waits in the ring: a replay that waited for room goes on in the next turn.
-    fn go_on_replaying(&mut self, key: SessionKey) {
-        let waits = self.sessions.at(key).rare.as_ref().is_some_and(|rare| !rare.replays.is_empty());
-        if waits && self.replaying.last() != Some(&key) {
-            self.replaying.push(key);
         }
     }
 
@@ -92,6 +86,12 @@ impl Broker {
         let parts = message.parts();
         if parts.is_expired(now) {
             self.counters.dropped_expired += 1;
+            self.give_up(now, key);
+            return Step::Sent;
+        }
+        if !self.may(key, Action::Read, parts.topic) {
+            // It was allowed when the message came, or nobody could tell.
+            self.counters.dropped_not_authorized += 1;
             self.give_up(now, key);
             return Step::Sent;
         }
@@ -229,7 +229,7 @@ impl Broker {
         let session = self.sessions.at_mut(key);
         let Some(to) = session.connection else { return };
         let qos = qos.min(message.qos);
-        if parts.is_expired(now) {
+        if parts.is_expired(now) || !self.may(key, Action::Read, parts.topic) {
             return;
         }
         if qos == QoS::AtMostOnce {

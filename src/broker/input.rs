@@ -4,6 +4,7 @@ use super::connection::Arrival;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::message::Message;
+use crate::access::Access;
 use std::sync::Arc;
 
 /// Something happened outside.
@@ -25,8 +26,28 @@ pub enum Input {
     CommitFailed(Box<Group>, StoreFault),
     /// Messages that [`Output::Load`](super::Output::Load) asked for.
     Loaded(Loaded),
+    /// A password that [`Output::Authenticate`](super::Output::Authenticate) asked about was compared.
+    Authenticated {
+        /// The connection it came over.
+        connection: ConnectionId,
+        /// Which of those that had this number.
+        generation: u32,
+        /// What came out.
+        verdict: Verdict,
+    },
+    /// Users and rules, from now on.
+    AccessChanged(Box<Access>),
     /// The gateway stops: write everything that waits.
     Stop,
+}
+
+/// What comparing a password came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The user is known and the password is right.
+    Right,
+    /// One of that is not so; which is nobody's business.
+    Wrong,
 }
 
 /// Messages read from the store for a session.

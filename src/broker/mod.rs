@@ -11,6 +11,7 @@
 //! → `route` (one copy per session into its outbox, or its `outgoing` ring) → `group` (if a stored session is among
 //! the readers) → the answer leaves at once, with the commit, or when the last reader acknowledged.
 
+mod access;
 mod acknowledge;
 mod blocks;
 pub mod change;
@@ -50,13 +51,14 @@ pub use connection::{Arrival, Origin};
 pub use counters::Counters;
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-pub use input::{Found, Input, Loaded, StoreFault};
+pub use input::{Found, Input, Loaded, StoreFault, Verdict};
 pub use listeners::{ListenerId, ListenerRules};
-pub use output::Output;
+pub use output::{Authenticate, Output};
 pub use restore::Restored;
 
+use crate::access::Access;
 use crate::base::Moment;
-use crate::base::limits::Limits;
+use crate::base::limits::{Limits, PACKET_SIZE_BEFORE_CONNECT};
 use crate::mqtt::packet::{AckKind, Connect, Credentials};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
@@ -94,6 +96,10 @@ pub struct Broker {
     outputs: VecDeque<Output>,
     /// Sessions whose replay of retained messages goes on in the next turn.
     replaying: Vec<SessionKey>,
+    /// Users and rules; `None` if everyone may do everything.
+    access: Option<Box<Access>>,
+    /// Passwords that are being compared.
+    authenticating: usize,
     store: StoreSide,
     counters: Counters,
     loads: Loads,
@@ -154,6 +160,14 @@ impl Broker {
                 self.close_quietly(now, from);
                 return bytes.len();
             }
+            if matches!(connection.phase, Phase::Authenticating(_)) {
+                // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
+                if bytes.len() - at > PACKET_SIZE_BEFORE_CONNECT as usize {
+                    self.close_quietly(now, from);
+                    return bytes.len();
+                }
+                break;
+            }
             let limit = connection.packet_limit(self.limits.packet_size);
             match frame(&bytes[at..], limit) {
                 Ok(Some(frame)) => {
@@ -185,6 +199,10 @@ impl Broker {
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
             Input::Loaded(loaded) => self.loaded(now, loaded),
+            Input::Authenticated { connection, generation, verdict } => {
+                self.authenticated(now, connection, generation, verdict);
+            }
+            Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),
         }
     }
@@ -246,7 +264,7 @@ impl Broker {
         self.counters.packets_received += 1;
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let version = match &mut connection.phase {
-            Phase::Closing => return,
+            Phase::Authenticating(_) | Phase::Closing => return,
             Phase::AwaitConnect { .. } if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
             Phase::AwaitConnect { .. } => return self.close_quietly(now, from),
             Phase::Connected(connected) => {
@@ -256,6 +274,10 @@ impl Broker {
         };
         if frame.is_padded && version.is_v5() {
             return self.refuse(now, from, whole, DecodeError::Malformed("the remaining length has needless bytes"));
+        }
+        if frame.first == CONNECT {
+            // [MQTT-3.1.0-2]: whatever is in it. Its own faults have codes that DISCONNECT does not know.
+            return self.refuse(now, from, whole, DecodeError::Protocol("there is a second CONNECT"));
         }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),
@@ -278,7 +300,7 @@ impl Broker {
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
             // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
             Packet::Auth(_)
-            // [MQTT-3.1.0-2]: a second CONNECT; and packets that only a server sends.
+            // CONNECT does not come as far as this; the others only a server sends.
             | Packet::Connect(_)
             | Packet::Connack(_)
             | Packet::Suback(_)
@@ -302,7 +324,7 @@ impl Broker {
                     // The certificate that was checked tells who this is, whatever CONNECT says.
                     connect.credentials = Credentials { user_name: Some(name), password: None };
                 }
-                self.connect(now, from, &connect);
+                self.connect(now, from, &connect, identity.as_deref(), body);
             }
             Err(error) => self.refuse(now, from, whole, error),
         }
@@ -321,7 +343,7 @@ impl Broker {
                 };
                 self.refuse_connect(now, from, version, error.reason_code());
             }
-            Phase::Closing => {}
+            Phase::Authenticating(_) | Phase::Closing => {}
         }
     }
 

@@ -10,6 +10,7 @@ use super::layout::{Received, Source};
 use super::listeners::ListenerId;
 use super::message::{Message, Parts, travels};
 use super::route::Refused;
+use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Ack, AckKind, Publish};
@@ -56,6 +57,9 @@ impl Broker {
         }
         if publish.qos != QoS::AtMostOnce && version.is_v5() && !self.note_open(from) {
             return self.close_with(now, from, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED);
+        }
+        if !self.may(key, Action::Write, topic) {
+            return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         let mut kept = vec![];
         let (parts, passes) = message_parts(now, topic, publish, &mut kept);

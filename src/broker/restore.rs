@@ -46,6 +46,8 @@ impl Broker {
             timers: Timers::default(),
             outputs: std::collections::VecDeque::new(),
             replaying: vec![],
+            access: None,
+            authenticating: 0,
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
             loads: super::Loads::default(),

@@ -11,6 +11,7 @@ use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
 use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
+use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{QueueFull, UNSTORED_BYTES};
 use crate::mqtt::{PacketId, QoS, ReasonCode};
@@ -72,6 +73,9 @@ impl Broker {
     ) -> Result<Routed, Refused> {
         let mut scratch = std::mem::take(&mut self.scratch);
         self.collect_targets(source, publication.session, &mut scratch);
+        if self.access.is_some() {
+            scratch.targets.retain(|target| self.may(target.session, Action::Read, source.parts.topic));
+        }
         let result = if self.admits(source, &publication, &scratch.targets) {
             Ok(self.deliver(now, source, publication, &mut scratch))
         } else {
@@ -92,7 +96,7 @@ impl Broker {
             scratch.targets.extend(self.subscriptions.subscribers(hit).iter().filter(wanted).map(Target::of));
             for index in 0..self.subscriptions.shared(hit).len() {
                 let share = self.subscriptions.shared(hit)[index];
-                scratch.targets.extend(self.choose_member(share, source.parts.qos));
+                scratch.targets.extend(self.choose_member(share, source.parts.topic, source.parts.qos));
             }
         }
         if scratch.hits.len() > 1 {

@@ -6,12 +6,14 @@ use super::outgoing::Outgoing;
 use super::replay::Replay;
 use super::subscriptions::FilterId;
 use super::will::Will;
+use crate::access::Rights;
 use crate::base::Moment;
 use crate::mqtt::PacketId;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 /// A session that does not expire.
 pub const NEVER: u32 = u32::MAX;
@@ -40,6 +42,8 @@ pub struct Session {
     pub is_loading: bool,
     /// Messages of QoS 1 and 2 on their way to the client.
     pub outgoing: Option<Box<Outgoing>>,
+    /// What the client may do; `None` if nobody asks, or if it is not known since the start.
+    pub rights: Option<Arc<Rights>>,
     /// What few sessions have.
     pub rare: Option<Box<Rare>>,
 }
@@ -75,6 +79,7 @@ impl Session {
             is_dirty: false,
             is_loading: false,
             outgoing: None,
+            rights: None,
             rare: None,
         }
     }
@@ -109,6 +114,11 @@ impl Sessions {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_client.len()
+    }
+
+    /// The places of all sessions.
+    pub fn keys(&self) -> Vec<SessionKey> {
+        self.by_client.iter().map(|&key| SessionKey(key)).collect()
     }
 
     /// A session that is there.

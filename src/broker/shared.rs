@@ -9,6 +9,7 @@ use super::outgoing::Entry;
 use super::publish::Publication;
 use super::route::Target;
 use super::subscriptions::{FilterId, Subscriber};
+use crate::access::Action;
 use crate::base::Moment;
 use crate::mqtt::QoS;
 use std::sync::Arc;
@@ -26,13 +27,13 @@ enum Fitness {
 
 impl Broker {
     /// The member that gets a message: the next one in turn among those that can take it best.
-    pub(super) fn choose_member(&mut self, filter: FilterId, qos: QoS) -> Option<Target> {
+    pub(super) fn choose_member(&mut self, filter: FilterId, topic: &str, qos: QoS) -> Option<Target> {
         let turn = self.subscriptions.next_turn(filter) as usize;
         let members = self.subscriptions.subscribers(filter);
         let in_turn = (0..members.len()).map(|step| &members[(turn + step) % members.len()]);
         let mut best: Option<(Fitness, &Subscriber)> = None;
         for member in in_turn {
-            let Some(fitness) = self.fitness(member, qos) else { continue };
+            let Some(fitness) = self.fitness(member, topic, qos) else { continue };
             if best.is_none_or(|(known, _)| fitness > known) {
                 best = Some((fitness, member));
             }
@@ -43,7 +44,10 @@ impl Broker {
         best.map(|(_, member)| Target::of_share(member, filter))
     }
 
-    fn fitness(&self, member: &Subscriber, qos: QoS) -> Option<Fitness> {
+    fn fitness(&self, member: &Subscriber, topic: &str, qos: QoS) -> Option<Fitness> {
+        if !self.may(member.session, Action::Read, topic) {
+            return None;
+        }
         let session = self.sessions.at(member.session);
         let qos = qos.min(member.options.qos);
         let Some(connection) = session.connection else {
@@ -58,7 +62,7 @@ impl Broker {
     /// message may have arrived, so it stays where it was ([MQTT-4.8.2-5]).
     pub(super) fn share_again(&mut self, now: Moment, entries: &[(FilterId, Arc<Message>)]) {
         for (filter, message) in entries {
-            let Some(target) = self.choose_member(*filter, message.qos) else { continue };
+            let Some(target) = self.choose_member(*filter, message.topic(), message.qos) else { continue };
             let parts = Parts { retain: false, ..message.parts() };
             if !parts.is_expired(now) {
                 let nobody = Publication { session: None, answer: None, store_retained: false, must_be_kept: false };

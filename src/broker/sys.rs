@@ -76,6 +76,7 @@ impl Broker {
             ("gatehouse/dropped/queue_full", counters.dropped_queue_full),
             ("gatehouse/dropped/too_large", counters.dropped_too_large),
             ("gatehouse/dropped/expired", counters.dropped_expired),
+            ("gatehouse/dropped/not_authorized", counters.dropped_not_authorized),
             ("gatehouse/slow_readers_closed", counters.slow_readers_closed),
             ("gatehouse/store/commits", counters.commits),
             ("gatehouse/store/failures", counters.commit_failures),

@@ -1,11 +1,14 @@
 //! `gatehouse check`.
 
 use super::{EXIT_CONFIGURATION, report};
-use crate::config::{self, Problem, Source};
-use std::path::PathBuf;
+use crate::access::Access;
+use crate::config::{self, Problem, Settings, Source};
+use crate::daemon::{UsersError, UsersFile};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Check configuration files without starting anything: every problem at once, with file, line and column.
+/// Check configuration files, and the users file they name, without starting anything: every problem at once, with
+/// file, line and column.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   gatehouse check gatehouse.toml
@@ -20,16 +23,35 @@ pub struct CheckArgs {
 
 /// Checks the files and says what is wrong with them.
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let sources = match read_sources(&args.files) {
-        Ok(sources) => sources,
+    let settings = match read_all(&args.files) {
+        Ok((settings, _)) => settings,
         Err(code) => return code,
     };
-    match config::check(&sources) {
-        Ok(settings) => {
-            println!("ok: {}", report::contents(&settings));
-            ExitCode::SUCCESS
+    println!("ok: {}", report::contents(&settings));
+    ExitCode::SUCCESS
+}
+
+/// Reads and checks configuration files and the users file they name; says everything that is wrong with them.
+/// Without files everything is as by default.
+pub fn read_all(files: &[PathBuf]) -> Result<(Settings, Option<(UsersFile, Access)>), ExitCode> {
+    let sources = read_sources(files)?;
+    let settings = config::check(&sources).map_err(|problems| complain(&problems))?;
+    let access = read_access(&settings, files)?;
+    Ok((settings, access))
+}
+
+/// Reads the users file that a configuration names, if it names one; says everything that is wrong with it.
+/// A relative name starts at the directory of the first configuration file.
+fn read_access(settings: &Settings, files: &[PathBuf]) -> Result<Option<(UsersFile, Access)>, ExitCode> {
+    let directory = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let Some(file) = UsersFile::of(&settings.broker, directory) else { return Ok(None) };
+    match file.read() {
+        Ok(access) => Ok(Some((file, access))),
+        Err(UsersError::Problems(problems)) => Err(complain(&problems)),
+        Err(error) => {
+            eprintln!("gatehouse: {error}");
+            Err(ExitCode::from(EXIT_CONFIGURATION))
         }
-        Err(problems) => complain(&problems),
     }
 }
 
@@ -43,7 +65,7 @@ pub fn complain(problems: &[Problem]) -> ExitCode {
 }
 
 /// Reads configuration files. A file that cannot be read is a problem of the configuration.
-pub fn read_sources(files: &[PathBuf]) -> Result<Vec<Source>, ExitCode> {
+fn read_sources(files: &[PathBuf]) -> Result<Vec<Source>, ExitCode> {
     let mut sources = vec![];
     for file in files {
         match std::fs::read_to_string(file) {

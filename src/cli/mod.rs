@@ -3,14 +3,20 @@
 //! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect, 5 refused by the broker,
 //! 6 timed out.
 
+mod acl;
 mod check;
 mod client;
+mod import;
 mod log;
 mod publish;
+mod reload;
 mod report;
 mod request;
 mod run;
+mod secret;
 mod subscribe;
+mod user;
+mod users_file;
 
 use clap::{Parser, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +24,9 @@ use std::process::ExitCode;
 
 /// Where the broker listens if nothing else is said, and where its clients look for it: this machine only.
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
+
+/// Where the store lies if nothing else is said.
+const DATA_DIR_DEFAULT: &str = "gatehouse-data";
 
 /// The gateway could not do what it was asked for.
 pub const EXIT_RUNTIME: u8 = 1;
@@ -57,6 +66,14 @@ enum Command {
     Run(run::RunArgs),
     /// Check configuration files without starting anything.
     Check(check::CheckArgs),
+    /// Have the running gateway read users and rules again.
+    Reload(reload::ReloadArgs),
+    /// Add, change, remove or list users.
+    User(user::UserArgs),
+    /// Try out the rules of users.
+    Acl(acl::AclArgs),
+    /// Take over the configuration of another broker.
+    Import(import::ImportArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -74,6 +91,10 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Reload(args) => reload::run(&args),
+        Command::User(args) => user::run(&args),
+        Command::Acl(args) => acl::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -1,16 +1,14 @@
 //! `gatehouse run`.
 
 use super::log::{self, LogFormat};
-use super::{EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
-use crate::config::{self, ListenerSettings, Settings};
-use crate::daemon::{self, Options, Started};
+use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
+use crate::access::Access;
+use crate::config::{ListenerSettings, Settings};
+use crate::daemon::{self, Options, Started, UsersFile};
 use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where the store lies if nothing else is said.
-const DATA_DIR_DEFAULT: &str = "gatehouse-data";
 
 /// Start the gateway. Without a file it is a plain broker on this machine: anonymous, with default limits, keeping
 /// sessions and retained messages in the data directory.
@@ -20,7 +18,7 @@ const DATA_DIR_DEFAULT: &str = "gatehouse-data";
   gatehouse run --listen 0.0.0.0:1883 --data-dir /var/lib/gatehouse
   gatehouse run --config examples/demo/gatehouse.toml
 
-SIGINT and SIGTERM stop it in order. GATEHOUSE_LOG=debug says more.
+SIGINT and SIGTERM stop it in order; SIGHUP reads certificates again. GATEHOUSE_LOG=debug says more.
 Exit codes: 0 stopped in order, 1 runtime error, 2 usage, 3 configuration invalid")]
 pub struct RunArgs {
     /// Configuration file; given several times, the files are one configuration
@@ -29,7 +27,8 @@ pub struct RunArgs {
     /// Directory for everything that is kept [default: gatehouse-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Address for MQTT over TCP; may be given several times; port 0 takes a free one [default: 127.0.0.1:1883]
+    /// Address for MQTT over TCP, in place of those in `listen` of the file; may be given several times; port 0 takes
+    /// a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
     /// How log lines look
@@ -40,11 +39,11 @@ pub struct RunArgs {
 /// Runs the gateway until it is stopped.
 pub fn run(args: RunArgs) -> ExitCode {
     log::start(args.log_format);
-    let settings = match read_settings(&args.config) {
-        Ok(settings) => settings,
+    let (settings, access) = match check::read_all(&args.config) {
+        Ok(read) => read,
         Err(code) => return code,
     };
-    let options = options(args, settings);
+    let options = options(args, settings, access);
     let house = options.settings.clone();
     match daemon::run(options, |started| announce(started, &house)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,7 +55,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 }
 
 /// Flags override the file; the file overrides the defaults.
-fn options(args: RunArgs, settings: Settings) -> Options {
+fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)>) -> Options {
     let broker = &settings.broker;
     let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
@@ -66,16 +65,7 @@ fn options(args: RunArgs, settings: Settings) -> Options {
     };
     let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
     let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, listeners }
-}
-
-/// Reads and checks configuration files; says everything that is wrong with them.
-fn read_settings(files: &[PathBuf]) -> Result<Settings, ExitCode> {
-    if files.is_empty() {
-        return Ok(Settings::default());
-    }
-    let sources = check::read_sources(files)?;
-    config::check(&sources).map_err(|problems| check::complain(&problems))
+    Options { settings, has_house, data_directory, access, listeners }
 }
 
 fn announce(started: &Started, settings: &Settings) {

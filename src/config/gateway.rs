@@ -37,8 +37,13 @@ pub(super) fn broker(mut table: Table) -> BrokerSettings {
     let listeners = listeners.filter_map(|table| listener(table, &mut addresses)).collect();
     let data_dir = table.text("data_dir", text::absolute_path).map(|placed| placed.value);
     let limits = table.table("limits").map(limits).unwrap_or_default();
-    table.close(&["tls", "websocket", "users", "anonymous"]);
-    BrokerSettings { listen, listeners, data_dir, limits }
+    let users = table.text("users", text::path).map(|placed| placed.value);
+    let anonymous = table.boolean("anonymous");
+    if anonymous == Some(false) && users.is_none() && !table.has("users") {
+        table.problem("without users and without `anonymous` nobody could connect", "add `users = \"users.toml\"`");
+    }
+    table.close(&["tls", "websocket"]);
+    BrokerSettings { listen, listeners, data_dir, users, anonymous, limits }
 }
 
 const QUEUE_FULL: [(&str, QueueFull); 3] =

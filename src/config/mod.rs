@@ -17,14 +17,17 @@ mod reader;
 mod settings;
 mod suggest;
 mod text;
+mod users;
 
 pub use listener_settings::*;
 pub use problem::{Problem, Source};
 pub use settings::*;
+pub use users::check_users;
 
 use house::House;
 use problem::{Mistake, Place};
 use reader::{Report, Table};
+use toml::Spanned;
 use toml::de::DeTable;
 
 /// The version of the written form that this program reads.
@@ -41,19 +44,7 @@ pub fn check(files: &[Source]) -> Result<Settings, Vec<Problem>> {
     let report = Report::new(files);
     let mut documents = Vec::new();
     for (file, source) in files.iter().enumerate() {
-        if source.text.len() > FILE_SIZE_MAX {
-            let place = Place { file, span: 0..0, key: String::new() };
-            let what = format!("the file is larger than {FILE_SIZE_MAX} bytes");
-            report.add(&place, Mistake::new(what, "split it"));
-            continue;
-        }
-        let (document, errors) = DeTable::parse_recoverable(&source.text);
-        for error in &errors {
-            let place = Place { file, span: error.span().unwrap_or_default(), key: String::new() };
-            report.add(&place, Mistake::new(format!("not TOML: {}", error.message()), ""));
-        }
-        // What was recovered around an error would only bring problems that are none.
-        if errors.is_empty() {
+        if let Some(document) = parse(&report, file, source) {
             documents.push((file, document));
         }
     }
@@ -67,12 +58,32 @@ pub fn check(files: &[Source]) -> Result<Settings, Vec<Problem>> {
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
-fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
+/// The document in a file; `None` if there is something wrong with it, and nothing is reported that is none:
+/// what can be recovered around an error would only bring such problems.
+fn parse<'s>(report: &Report<'_>, file: usize, source: &'s Source) -> Option<Spanned<DeTable<'s>>> {
+    if source.text.len() > FILE_SIZE_MAX {
+        let place = Place { file, span: 0..0, key: String::new() };
+        report.add(&place, Mistake::new(format!("the file is larger than {FILE_SIZE_MAX} bytes"), "split it"));
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let place = Place { file, span: error.span().unwrap_or_default(), key: String::new() };
+        report.add(&place, Mistake::new(format!("not TOML: {}", error.message()), ""));
+    }
+    errors.is_empty().then_some(document)
+}
+
+fn schema(root: &mut Table<'_>) {
     let schema = root.whole("schema", |schema| match schema {
         SCHEMA => Ok(()),
         other => Err(Mistake::new(format!("schema {other} is not known"), format!("this version reads {SCHEMA}"))),
     });
     root.require("schema", schema, "1");
+}
+
+fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
+    schema(&mut root);
     if let Some(table) = root.table("gateway") {
         house.once("gateway", table.place());
         house.settings.gateway = gateway::gateway(table);

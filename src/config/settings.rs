@@ -46,6 +46,10 @@ pub struct BrokerSettings {
     pub listeners: Vec<ListenerSettings>,
     /// The data directory; the default of the command if absent.
     pub data_dir: Option<PathBuf>,
+    /// The users file, relative to the directory of the first configuration file.
+    pub users: Option<PathBuf>,
+    /// Whether clients may come without a user name; if it is not said, when there is no users file.
+    pub anonymous: Option<bool>,
     /// Limits that differ from the defaults.
     pub limits: BrokerLimits,
 }

@@ -63,6 +63,14 @@ pub(super) fn words(text: &str) -> Result<String, Mistake> {
     Ok(text.to_owned())
 }
 
+/// A path, from the root or from the configuration.
+pub(super) fn path(text: &str) -> Result<std::path::PathBuf, Mistake> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Mistake::new("not a path", "write the name of a file"));
+    }
+    Ok(text.into())
+}
+
 /// A path that starts at the root.
 pub(super) fn absolute_path(text: &str) -> Result<std::path::PathBuf, Mistake> {
     let path = std::path::PathBuf::from(text);

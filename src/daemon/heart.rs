@@ -4,6 +4,7 @@
 //! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
+use super::access::Passwords;
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
@@ -34,6 +35,10 @@ pub struct Parts {
     pub store: Store,
     /// What the store's thread answers.
     pub replies: Receiver<Reply>,
+    /// What comes from beside the heart.
+    pub inputs: Receiver<Input>,
+    /// Compares passwords.
+    pub passwords: Passwords,
     /// Sources of connections, and what the broker is to think of them.
     pub listeners: Vec<(Listener, Origin)>,
     /// The list of ready connections.
@@ -65,6 +70,8 @@ struct Heart {
     backlog: VecDeque<Request>,
     sleep: Pin<Box<Sleep>>,
     armed: Option<Moment>,
+    /// The listener that was asked last.
+    next_listener: usize,
     accept_again: Option<Moment>,
     stop_by: Option<Moment>,
 }
@@ -82,6 +89,7 @@ impl Heart {
             backlog: VecDeque::new(),
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
+            next_listener: 0,
             accept_again: None,
             stop_by: None,
         }
@@ -125,6 +133,9 @@ impl Heart {
             };
             self.parts.broker.handle(now, input);
         }
+        while let Ok(input) = self.parts.inputs.try_recv() {
+            self.parts.broker.handle(now, input);
+        }
         while let Some(request) = self.backlog.pop_front() {
             if let Err(request) = self.parts.store.request(request) {
                 self.backlog.push_front(request);
@@ -139,7 +150,10 @@ impl Heart {
         }
         self.accept_again = None;
         let mut accepted = 0;
-        for index in 0..self.parts.listeners.len() {
+        for _ in 0..self.parts.listeners.len() {
+            // A turn that is cut short goes on with the next listener, so that a rush on one does not keep others out.
+            self.next_listener = (self.next_listener + 1) % self.parts.listeners.len();
+            let index = self.next_listener;
             let origin = self.parts.listeners[index].1;
             while let Poll::Ready(result) = self.parts.listeners[index].0.poll_accept(context) {
                 match result {
@@ -206,12 +220,22 @@ impl Heart {
                     self.flush(now, connection.0);
                     self.leave(now, connection.0);
                 }
+                Output::Authenticate(asked) => self.parts.passwords.check(asked),
+                Output::Resume(connection) => self.resume(now, connection.0),
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {
                     self.request(Request::Load { session, number, messages });
                 }
             }
         }
+    }
+
+    /// Hands the broker what came behind a CONNECT whose password is right by now, and ends that turn too.
+    fn resume(&mut self, now: Moment, id: u32) {
+        let Some(socket) = &mut self.sockets[id as usize] else { return };
+        let broker = &mut self.parts.broker;
+        socket.offer(|bytes| broker.receive(now, ConnectionId(id), bytes));
+        socket.wake();
     }
 
     fn request(&mut self, request: Request) {

@@ -4,16 +4,19 @@
 //! (drivers, signals). Start order: store, broker, listeners, drivers. Stop order: drivers (so that outputs get into
 //! their failsafe states and tell it), then the heart settles with the store.
 
+mod access;
 mod error;
 mod heart;
 mod limits;
 mod listen;
 mod reload;
 
+pub use access::{UsersError, UsersFile};
 pub use error::DaemonError;
 pub use listen::Listening;
 
-use crate::broker::{Broker, Origin, Restored};
+use crate::access::Access;
+use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
 use crate::net::{Listener, Ready};
@@ -44,6 +47,8 @@ pub struct Options {
     pub has_house: bool,
     /// Where the store lies.
     pub data_directory: PathBuf,
+    /// Users and rules, and the file to read them from again; without them everyone may do everything.
+    pub access: Option<(UsersFile, Access)>,
     /// Where clients come in.
     pub listeners: Vec<ListenerSettings>,
 }
@@ -69,11 +74,11 @@ impl Started {
     }
 }
 
-/// Runs the gateway until it is told to stop by SIGINT or SIGTERM. `started` is called once clients can connect.
+/// Runs the gateway until it is told to stop by SIGINT or SIGTERM; SIGHUP reads certificates again. `started` is called once clients can connect.
 ///
 /// # Errors
 /// See [`DaemonError`].
-pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
+pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), DaemonError> {
     let limits = limits::of(&options.settings.broker.limits);
     limits::raise_file_limit(&limits, options.listeners.len());
     let ready = Arc::new(Ready::default());
@@ -93,13 +98,20 @@ pub fn run(options: Options, started: impl FnOnce(&Started)) -> Result<(), Daemo
     let (door, visitors) = mpsc::channel(DOOR_WAITING);
     listeners.push((Listener::Door(visitors), Origin::BuiltIn));
     let stop = Arc::new(AtomicBool::new(false));
+    let (inlet, inputs) = access::Inlet::new(ready.clone());
+    let users = options.access.take().map(|(file, access)| {
+        broker.handle(crate::base::Moment::START, Input::AccessChanged(Box::new(access)));
+        file
+    });
+    let passwords = access::Passwords::new(side.handle().clone(), inlet.clone());
     let life = Life { stop: stop.clone(), ready: ready.clone() };
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
-    reload::begin(&side, certificates)?;
+    reload::begin(&side, certificates, users, inlet)?;
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
-    let parts = heart::Parts { broker, store, replies, listeners, ready, stop, sockets_max, started: begin };
+    let parts =
+        heart::Parts { broker, store, replies, inputs, passwords, listeners, ready, stop, sockets_max, started: begin };
     let is_settled = heart.block_on(heart::run(parts));
     side.shutdown_background();
     drop(files);

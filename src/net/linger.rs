@@ -13,16 +13,18 @@ use tokio::sync::Semaphore;
 /// How many more may linger.
 static ROOM: Semaphore = Semaphore::const_new(LINGERING);
 
-/// Closes a stream to which everything was written. TLS and WebSocket have said good-bye in their own way.
+/// Closes a stream to which everything was written.
 pub(super) fn linger(io: Io) {
     match io {
-        Io::Tcp(stream) => spawn(stream),
-        Io::Unix(stream) => spawn(stream),
-        Io::Memory(_) | Io::Tls(_) | Io::WebSocket(_) => {}
+        Io::Tcp(stream) => keep(stream),
+        Io::Tls(stream) => keep(*stream),
+        Io::WebSocket(stream) => keep(stream.into_stream()),
+        // A local socket is not reset.
+        Io::Unix(_) | Io::Memory(_) => {}
     }
 }
 
-fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+fn keep(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     if let Ok(permit) = ROOM.try_acquire() {
         tokio::spawn(async move {
             // Whether the client closed, reset or kept on sending, there is nothing left to do for it.

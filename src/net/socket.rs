@@ -77,6 +77,17 @@ impl Socket {
         if bytes.len() == length { ReadStep::More } else { ReadStep::Bytes }
     }
 
+    /// Hands over again what was kept.
+    pub fn offer(&mut self, receive: impl FnOnce(&[u8]) -> usize) {
+        if !self.partial.is_empty() {
+            let used = receive(&self.partial);
+            self.partial.drain(..used);
+            if self.partial.is_empty() {
+                self.partial = vec![];
+            }
+        }
+    }
+
     /// Writes once.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> WriteStep {
@@ -105,15 +116,13 @@ impl Socket {
         }
     }
 
-    /// Closes it, after a good-bye where the stream knows one.
+    /// Closes it, after a good-bye where the stream knows one. A WebSocket may have been closed from this side, for what
+    /// came over it: then the client has to be able to read why.
     pub fn close(mut self) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
-    }
-
-    /// Closes it like [`Socket::close`], gently enough for a client that is still sending to read what was written.
-    pub fn leave(mut self) {
-        self.io.farewell(&mut Context::from_waker(&self.waker));
-        linger(self.io);
+        if matches!(self.io, Io::WebSocket(_)) {
+            linger(self.io);
+        }
     }
 
     /// Whether the last write did not take everything.
@@ -126,6 +135,12 @@ impl Socket {
     #[inline]
     pub fn unblock(&mut self) -> bool {
         std::mem::take(&mut self.is_blocked)
+    }
+
+    /// Closes the connection after everything was written, gently enough for the client to read it.
+    pub fn leave(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
+        linger(self.io);
     }
 
     /// Puts the connection on the ready list again.

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// a log that grows makes the file system write its own journal with every commit.
 const WAL_BYTES: u64 = 4_300 << 10;
 
+/// The file whose lock says that a process runs on the directory, and that names the process.
+const LOCK: &str = "gatehouse.lock";
+
 /// The data directory, locked for this process.
 #[derive(Debug)]
 pub struct DataDirectory {
@@ -28,7 +31,7 @@ impl DataDirectory {
         if !path.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error(path))?;
         }
-        let name = path.join("gatehouse.lock");
+        let name = path.join(LOCK);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -71,6 +74,15 @@ impl DataDirectory {
         }
         File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
     }
+}
+
+/// The process that runs on a data directory, if one does.
+pub fn owner(directory: &Path) -> Option<i32> {
+    let file = File::open(directory.join(LOCK)).ok()?;
+    let (mut file, _) = Flock::lock(file, FlockArg::LockSharedNonblock).err()?;
+    let mut owner = String::new();
+    file.read_to_string(&mut owner).ok()?;
+    owner.trim().parse().ok()
 }
 
 fn fill(file: &mut File, from: u64) -> std::io::Result<()> {

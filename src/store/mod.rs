@@ -13,4 +13,5 @@ mod thread;
 mod write;
 
 pub use error::StoreError;
+pub use files::owner;
 pub use thread::{Reply, Request, Store};

@@ -69,7 +69,9 @@ fn deliveries_that_began_are_completed() {
         }
         let open = [client.message_unacknowledged(), client.message_unacknowledged()];
         client.unsubscribe("a");
-        open.iter().for_each(|message| client.accept(message));
+        for message in &open {
+            client.accept(message);
+        }
         client.assert_quiet();
     }
 }

@@ -17,6 +17,9 @@ use Version::V5;
 /// Every version, for tests of what they share.
 pub const VERSIONS: [Version; 3] = [Version::V31, Version::V311, V5];
 
+/// The versions whose statements have numbers.
+pub const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
 impl Version {
     fn name(self) -> &'static str {
         if self == Self::V31 { "MQIsdp" } else { "MQTT" }
@@ -234,6 +237,8 @@ pub struct Connect {
     /// Seconds, 0 for none.
     pub keep_alive: u16,
     pub will: Option<Message>,
+    /// User name and password.
+    pub credentials: Option<(String, String)>,
     pub properties: Properties,
 }
 
@@ -241,7 +246,15 @@ impl Connect {
     /// A clean session without keep alive.
     pub fn clean(version: Version, client_id: &str) -> Self {
         let client_id = client_id.to_owned();
-        Self { version, client_id, clean: true, keep_alive: 0, will: None, properties: Properties::default() }
+        Self {
+            version,
+            client_id,
+            clean: true,
+            keep_alive: 0,
+            will: None,
+            credentials: None,
+            properties: Properties::default(),
+        }
     }
 
     /// A session that is resumed if there is one, and lasts.
@@ -254,6 +267,11 @@ impl Connect {
 
     pub fn keep_alive(mut self, seconds: u16) -> Self {
         self.keep_alive = seconds;
+        self
+    }
+
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.credentials = Some((name.to_owned(), password.to_owned()));
         self
     }
 
@@ -275,6 +293,10 @@ impl Connect {
             payload.extend(will.properties.encode(self.version));
             payload.extend(text(&will.topic));
             payload.extend(text(&will.payload));
+        }
+        if let Some((name, password)) = &self.credentials {
+            flags |= 0xC0;
+            payload.extend([text(name), text(password)].concat());
         }
         let mut body = text(self.version.name());
         body.extend([self.version.level(), flags]);

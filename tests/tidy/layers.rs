@@ -4,9 +4,10 @@ use super::source::{Offence, Source, assert_none, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every room with its layer. A new room gets its line here and in docs/architecture.md.
-const ROOMS: [(&str, u8); 17] = [
+const ROOMS: [(&str, u8); 19] = [
     ("base", 0),
     ("mqtt", 1),
+    ("access", 2),
     ("broker", 2),
     ("device", 2),
     ("config", 2),
@@ -14,6 +15,7 @@ const ROOMS: [(&str, u8); 17] = [
     ("gateway", 2),
     ("net", 3),
     ("store", 3),
+    ("password", 3),
     ("client", 3),
     ("drivers", 3),
     ("web", 3),

@@ -116,3 +116,16 @@ fn an_acknowledgement_is_answered_with_its_own_step() {
     bench.receive(CONNECTION, &[0x50, 2, 0, 9, 0x62, 2, 0, 9]);
     assert_eq!(bench.got(CONNECTION), [Got::Ack(AckKind::Pubrel, 9, 0), Got::Ack(AckKind::Pubcomp, 9, 0)]);
 }
+
+#[test]
+fn a_second_connect_is_a_protocol_error_whatever_is_in_it() {
+    for second in [
+        &b"\x10\x0e\x00\x04MQTT\x63\x02\x00\x00\x00\x00\x01c"[..],
+        b"\x10\x0c\x00\x04MQTT\x04\x00\x00\x00\x00\x00",
+        b"\x10\x00",
+    ] {
+        let mut bench = connected(Version::V5);
+        bench.receive(CONNECTION, second);
+        assert_eq!(bench.got(CONNECTION), [Got::Disconnect(0x82)], "{second:02x?}");
+    }
+}

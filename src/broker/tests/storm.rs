@@ -156,7 +156,7 @@ impl Storm {
         if self.bench.pending.is_some() {
             self.bench.commit();
         }
-        self.bench.pass(Duration::from_secs(120));
+        self.bench.pass(Duration::from_mins(2));
         assert_eq!(self.bench.broker.connected, 0, "nobody is connected");
         assert!(self.bench.broker.is_settled(), "nothing waits for the store");
         serve_a_fresh_client(&mut self.bench);

@@ -6,14 +6,14 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Arrival, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey, SessionNumber,
-    StoreFault,
+    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey,
+    SessionNumber, StoreFault, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,10 @@ pub struct Bench {
     received: BTreeMap<Id, Vec<u8>>,
     versions: BTreeMap<Id, Version>,
     pub closed: Vec<Id>,
+    /// Passwords that the broker wants compared; see [`Bench::verdict`].
+    pub asked: VecDeque<Authenticate>,
+    /// Connections whose CONNECT went on after that.
+    pub resumed: Vec<ConnectionId>,
 }
 
 /// A store in memory: what a restart would find.
@@ -142,6 +146,8 @@ impl Bench {
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
             closed: vec![],
+            asked: VecDeque::new(),
+            resumed: vec![],
         }
     }
 
@@ -166,20 +172,28 @@ impl Bench {
         version: Version,
         change: impl FnOnce(&mut Connect<'a>),
     ) -> Vec<Got> {
-        let mut connect = Connect {
-            version,
-            is_bridge: false,
-            clean_start: false,
-            keep_alive: 0,
-            client_id: client,
-            will: None,
-            credentials: Credentials::default(),
-            properties: Properties::NONE,
-        };
+        let mut connect = plain_connect(client, version);
         change(&mut connect);
+        self.connect_from(Arrival::new(self.origin, self.now), id, &connect)
+    }
+
+    /// Connects as a part of the gateway.
+    pub fn connect_built_in(&mut self, id: Id, client: &str) -> Vec<Got> {
+        let arrival = Arrival::new(Origin::BuiltIn, self.now);
+        self.connect_from(arrival, id, &plain_connect(client, Version::V5))
+    }
+
+    /// Connects as a client whose certificate tells who it is.
+    pub fn connect_proved(&mut self, id: Id, client: &str, user: &str) -> Vec<Got> {
+        let arrival = Arrival { identity: Some(user.into()), ..Arrival::new(self.origin, self.now) };
+        self.connect_from(arrival, id, &plain_connect(client, Version::V5))
+    }
+
+    fn connect_from(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
+        let version = connect.version;
         let mut bytes = vec![];
         connect.encode(&mut bytes);
-        self.open(id);
+        self.open_from(arrival, id);
         self.versions.insert(id, version);
         self.send(id, &bytes);
         self.got(id)
@@ -187,7 +201,11 @@ impl Bench {
 
     /// A connection is opened, on which nothing is sent yet.
     pub fn open(&mut self, id: Id) {
-        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
+        self.open_from(Arrival::new(self.origin, self.now), id);
+    }
+
+    fn open_from(&mut self, arrival: Arrival, id: Id) {
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), arrival));
         self.received.insert(id, vec![]);
     }
 
@@ -239,6 +257,14 @@ impl Bench {
         self.send(id, &bytes);
     }
 
+    /// The password that was asked about first was compared.
+    pub fn verdict(&mut self, verdict: Verdict) {
+        let asked = self.asked.pop_front().expect("a password is compared");
+        let (connection, generation) = (asked.connection, asked.generation);
+        self.broker.handle(self.now, Input::Authenticated { connection, generation, verdict });
+        self.turn();
+    }
+
     /// The connection is lost.
     pub fn lose(&mut self, id: Id) {
         self.broker.handle(self.now, Input::Closed(ConnectionId(id)));
@@ -267,6 +293,8 @@ impl Bench {
                     self.closed.push(connection.0);
                     self.broker.handle(self.now, Input::Closed(connection));
                 }
+                Output::Authenticate(asked) => self.asked.push_back(asked),
+                Output::Resume(connection) => self.resumed.push(connection),
                 Output::Commit(group) => {
                     self.pending = Some(group);
                     if self.commits {
@@ -348,6 +376,20 @@ fn in_short(packet: &Packet<'_>) -> Got {
         Packet::Pingresp => Got::Pingresp,
         Packet::Disconnect(disconnect) => Got::Disconnect(disconnect.reason.0),
         other => panic!("a server does not send {other:?}"),
+    }
+}
+
+/// CONNECT of a client that asks for nothing special.
+fn plain_connect(client_id: &str, version: Version) -> Connect<'_> {
+    Connect {
+        version,
+        is_bridge: false,
+        clean_start: false,
+        keep_alive: 0,
+        client_id,
+        will: None,
+        credentials: Credentials::default(),
+        properties: Properties::NONE,
     }
 }
 

@@ -26,14 +26,15 @@ pub struct ConnectArgs {
     /// Connect through a Unix domain socket
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "url"])]
     unix: Option<PathBuf>,
-    /// User, password, host, port and topic at once: mqtt://[user[:password]@]host[:port]/topic
+    /// User, password, host, port and topic at once: mqtt://USER:PASSWORD@HOST:PORT/TOPIC
     #[arg(short = 'L', long, value_parser = parse_url, conflicts_with_all = ["host", "port"])]
     url: Option<Url>,
     /// User name
     #[arg(short, long, allow_hyphen_values = true)]
     username: Option<String>,
-    /// Password
+    /// Password; better in the environment, where no list of processes shows it
     #[arg(short = 'P', long = "pw", value_name = "PASSWORD", allow_hyphen_values = true)]
+    #[arg(env = "GATEHOUSE_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// Client identifier [default: the broker chooses one]
     #[arg(short, long, allow_hyphen_values = true)]
