@@ -13,7 +13,7 @@ use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,7 @@ pub struct Bench {
     received: BTreeMap<Id, Vec<u8>>,
     versions: BTreeMap<Id, Version>,
     pub closed: Vec<Id>,
+    open: BTreeSet<Id>,
     /// Passwords that the broker wants compared; see [`Bench::verdict`].
     pub asked: VecDeque<Authenticate>,
     /// Connections whose CONNECT went on after that.
@@ -143,6 +144,7 @@ impl Bench {
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
             closed: vec![],
+            open: BTreeSet::new(),
             asked: VecDeque::new(),
             resumed: vec![],
         }
@@ -190,6 +192,7 @@ impl Bench {
         let mut bytes = vec![];
         connect.encode(&mut bytes);
         self.broker.handle(self.now, Input::Opened(ConnectionId(id), arrival));
+        self.open.insert(id);
         self.received.insert(id, vec![]);
         self.versions.insert(id, version);
         self.send(id, &bytes);
@@ -249,8 +252,14 @@ impl Bench {
 
     /// The connection is lost.
     pub fn lose(&mut self, id: Id) {
+        self.open.remove(&id);
         self.broker.handle(self.now, Input::Closed(ConnectionId(id)));
         self.turn();
+    }
+
+    /// Whether a client's connection was neither lost nor closed since it was opened.
+    pub fn is_open(&self, id: Id) -> bool {
+        self.open.contains(&id)
     }
 
     /// Time passes, tick by tick.
@@ -273,6 +282,7 @@ impl Bench {
                 Output::Close(connection) => {
                     self.flush(connection);
                     self.closed.push(connection.0);
+                    self.open.remove(&connection.0);
                     self.broker.handle(self.now, Input::Closed(connection));
                 }
                 Output::Authenticate(asked) => self.asked.push_back(asked),
