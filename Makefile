@@ -14,7 +14,7 @@ run: ## start the gateway with the demo house; Ctrl-C stops it
 	@scripts/setup.sh build
 	@$(CARGO) build --locked
 	@mkdir -p $(OUTPUT)/demo-data
-	@exec $${CARGO_TARGET_DIR:-target}/debug/gatehouse run --config $(DEMO) --data-dir $(OUTPUT)/demo-data
+	@scripts/foreground.sh $${CARGO_TARGET_DIR:-target}/debug/gatehouse run --config $(DEMO) --data-dir $(OUTPUT)/demo-data
 
 build: ## the optimised binary, target/release/gatehouse
 	@scripts/setup.sh build

@@ -7,6 +7,7 @@ mod support;
 
 mod transports {
     mod certificates;
+    mod garbage;
     mod gate;
     mod peers;
     mod proxy;

@@ -29,7 +29,7 @@ case $emulator in
     raspi3b) # its console is the second of its own serial ports
         exec qemu-system-aarch64 -machine raspi3b "$@" -dtb "$boot/bcm2837-rpi-3-b.dtb" \
             -drive "if=sd,file=$card,format=raw" -device usb-net,netdev=lan \
-            -serial null -serial chardev:console -device usb-serial,chardev=serial
+            -serial null -serial chardev:console -device usb-serial,chardev=serial,always-plugged=on
         ;;
     *) fail "QEMU does not know a $title; it knows: qemu, rpi3_64" ;;
 esac

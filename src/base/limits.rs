@@ -36,6 +36,9 @@ pub struct Limits {
     pub sessions: u32,
     /// Subscriptions of one session.
     pub subscriptions: u32,
+    /// Seconds of keep alive that a client of 5.0 is given at most, also where it asked for none.
+    /// 65,535 is no maximum: a sleeping sensor knows best how seldom it can speak.
+    pub keep_alive: u16,
 }
 
 impl Default for Limits {
@@ -50,6 +53,7 @@ impl Default for Limits {
             retained_messages: 100_000,
             sessions: 100_000,
             subscriptions: 100_000,
+            keep_alive: u16::MAX,
         }
     }
 }
@@ -124,12 +128,24 @@ pub const ACCEPTS_PER_TURN: usize = 256;
 /// Reads of one connection in one turn. TLS and WebSocket bring their bytes in small pieces.
 pub const READS_PER_TURN: usize = 16;
 
+/// Seconds a connection that the broker closes may take to notice; until then what it sends is read and dropped.
+pub const LINGER_SECS: u64 = 2;
+
+/// Bytes read and dropped from a connection that the broker closed.
+pub const LINGER_BYTES: u64 = 4 << 20;
+
+/// Closed connections that are waited for at once; those beyond are cut off.
+pub const LINGERING: usize = 128;
+
 /// Sockets beyond the limit of connections: those whose CONNECT has not come.
 pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
 
-/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest is
-/// given up. One costs up to 30 kB.
+/// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest gives
+/// way. One costs up to 30 kB.
 pub const HANDSHAKES_AT_ONCE: usize = 256;
+
+/// Seconds a handshake does not have to give way, however many want to come in.
+pub const HANDSHAKE_UNDISTURBED_SECS: u64 = 1;
 
 /// Streams of one listener whose handshakes are done and that wait for the heart to take them.
 pub const HANDSHAKEN_WAITING: usize = 64;

@@ -116,7 +116,7 @@ impl Broker {
         self.sessions.at_mut(key).rights = rights;
         self.attach(now, from, key, connect, &wishes);
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
-        self.connack(from, connect.version, session_present, assigned);
+        self.connack(from, connect, session_present, assigned);
         self.counters.connects += 1;
         if must_be_kept {
             // Only when the old session is gone for good may the client hear that it is.
@@ -192,11 +192,12 @@ impl Broker {
         if let Some(rare) = &mut session.rare {
             (rare.will, rare.will_due, rare.expires) = (None, None, None);
         }
+        let keep_alive = self.server_keep_alive(connect).unwrap_or(connect.keep_alive);
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let mut connected = Connected {
             session: key,
             version: connect.version,
-            keep_alive: connect.keep_alive,
+            keep_alive,
             window: wishes.window,
             open_publishes: 0,
             last_packet: now.as_secs(),
@@ -215,17 +216,27 @@ impl Broker {
         self.connected += 1;
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
         self.listeners.connected(connection.origin);
-        if connect.keep_alive > 0 {
-            connection.timer = now + keep_alive_length(connect.keep_alive);
+        if keep_alive > 0 {
+            connection.timer = now + keep_alive_length(keep_alive);
             self.timers.set(connection.timer, Timer::Connection(from, connection.generation));
         }
     }
 
-    fn connack(&mut self, to: ConnectionId, version: Version, session_present: bool, assigned: Option<&str>) {
+    /// The keep alive that the broker sets in place of the client's, which only 5.0 can be told ([MQTT-3.2.2-21]).
+    fn server_keep_alive(&self, connect: &Connect<'_>) -> Option<u16> {
+        let (asked, max) = (connect.keep_alive, self.limits.keep_alive);
+        let is_limited = connect.version.is_v5() && max < u16::MAX;
+        (is_limited && (asked == 0 || asked > max)).then_some(max)
+    }
+
+    fn connack(&mut self, to: ConnectionId, connect: &Connect<'_>, session_present: bool, assigned: Option<&str>) {
         let mut properties = vec![];
-        if version.is_v5() {
+        if connect.version.is_v5() {
             if let Some(client_id) = assigned {
                 Property::AssignedClientIdentifier(client_id).encode(&mut properties);
+            }
+            if let Some(seconds) = self.server_keep_alive(connect) {
+                Property::ServerKeepAlive(seconds).encode(&mut properties);
             }
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
@@ -233,8 +244,7 @@ impl Broker {
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
-        self.counters.packets_sent += 1;
-        connack.encode(version, self.outboxes.append(to));
+        connack.encode(connect.version, self.outboxes.append(to));
     }
 
     pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {

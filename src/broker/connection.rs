@@ -192,3 +192,13 @@ impl Connected {
         self.rare.get_or_insert_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_bring_does_not_make_a_connection_larger() {
+        assert_eq!(size_of::<Phase>(), size_of::<Connected>());
+    }
+}

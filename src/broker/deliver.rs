@@ -47,7 +47,8 @@ impl Broker {
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
             let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
-            let Some(entry) = entry else { return self.go_on_replaying(key) };
+            // Nothing waits in the ring: a replay that waited for room goes on.
+            let Some(entry) = entry else { return self.replay_next_turn(key) };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -56,14 +57,6 @@ impl Broker {
             if let Step::Stop = step {
                 return;
             }
-        }
-    }
-
-    /// Nothing waits in the ring: a replay that waited for room goes on in the next turn.
-    fn go_on_replaying(&mut self, key: SessionKey) {
-        let waits = self.sessions.at(key).rare.as_ref().is_some_and(|rare| !rare.replays.is_empty());
-        if waits && self.replaying.last() != Some(&key) {
-            self.replaying.push(key);
         }
     }
 

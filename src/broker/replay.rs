@@ -23,42 +23,57 @@ pub struct Replay {
 impl Broker {
     /// Sends retained messages for a new subscription, beginning now.
     pub(super) fn start_replay(&mut self, now: Moment, key: SessionKey, replay: Replay) {
-        self.sessions.at_mut(key).rare().replays.push_back(replay);
-        self.replay_part(now, key);
+        if let Some(rest) = self.replay_part(now, key, replay) {
+            self.sessions.at_mut(key).rare().replays.push_back(rest);
+            self.replay_next_turn(key);
+        }
+        self.pump(now, key);
     }
 
     /// Goes on with every replay that can.
     pub(super) fn replay_parts(&mut self, now: Moment) {
         for key in std::mem::take(&mut self.replaying) {
             if self.sessions.is_there(key) {
-                self.replay_part(now, key);
+                self.go_on_replaying(now, key);
             }
         }
     }
 
-    /// Sends the next part of a session's replays. It goes on in the next turn, or when the socket or the
+    /// Sends the next part of a session's first replay. It goes on in the next turn, or when the socket or the
     /// window has room again.
-    pub(super) fn replay_part(&mut self, now: Moment, key: SessionKey) {
-        let Some(to) = self.sessions.at(key).connection else { return };
-        let Some(mut replay) = self.sessions.at_mut(key).rare().replays.pop_front() else { return };
-        if self.outboxes.is_full(to) || self.ring_is_full(key) {
-            self.sessions.at_mut(key).rare().replays.push_front(replay);
-            return;
+    fn go_on_replaying(&mut self, now: Moment, key: SessionKey) {
+        let Some(rare) = &mut self.sessions.at_mut(key).rare else { return };
+        let Some(replay) = rare.replays.pop_front() else { return };
+        let has_room = self.sessions.at(key).connection.is_some_and(|to| !self.outboxes.is_full(to));
+        if !has_room || self.ring_is_full(key) {
+            return self.sessions.at_mut(key).rare().replays.push_front(replay);
         }
-        let Ok(filter) = TopicFilter::new(&replay.filter) else { return };
+        let rest = self.replay_part(now, key, replay);
+        let rare = self.sessions.at_mut(key).rare();
+        rare.replays.extend(rest);
+        if !rare.replays.is_empty() {
+            self.replay_next_turn(key);
+        }
+        self.pump(now, key);
+    }
+
+    /// Sends one part of a replay; tells what is left of it.
+    fn replay_part(&mut self, now: Moment, key: SessionKey, replay: Replay) -> Option<Replay> {
+        let filter = TopicFilter::new(&replay.filter).ok()?;
         let part = self.retained.matching(filter, replay.after.as_deref(), REPLAY_MESSAGES, REPLAY_SCANNED);
         for message in &part.messages {
             self.deliver_retained(now, key, message, replay.qos, replay.identifier);
         }
-        replay.after = part.rest;
-        let rare = self.sessions.at_mut(key).rare();
-        if replay.after.is_some() {
-            rare.replays.push_front(replay);
-        }
-        if !rare.replays.is_empty() && self.replaying.last() != Some(&key) {
+        let after = Some(part.rest?);
+        Some(Replay { after, ..replay })
+    }
+
+    /// A session's replay goes on in the next turn, if it has one.
+    pub(super) fn replay_next_turn(&mut self, key: SessionKey) {
+        let waits = self.sessions.at(key).rare.as_ref().is_some_and(|rare| !rare.replays.is_empty());
+        if waits && self.replaying.last() != Some(&key) {
             self.replaying.push(key);
         }
-        self.pump(now, key);
     }
 
     /// Whether a replay waits until messages it brought before are acknowledged.

@@ -18,7 +18,7 @@ use std::process::ExitCode;
   gatehouse run --listen 0.0.0.0:1883 --data-dir /var/lib/gatehouse
   gatehouse run --config examples/demo/gatehouse.toml
 
-SIGINT and SIGTERM stop it in order. GATEHOUSE_LOG=debug says more.
+SIGINT and SIGTERM stop it in order; SIGHUP reads certificates again. GATEHOUSE_LOG=debug says more.
 Exit codes: 0 stopped in order, 1 runtime error, 2 usage, 3 configuration invalid")]
 pub struct RunArgs {
     /// Configuration file; given several times, the files are one configuration
@@ -27,7 +27,8 @@ pub struct RunArgs {
     /// Directory for everything that is kept [default: gatehouse-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Address for MQTT over TCP; may be given several times; port 0 takes a free one [default: 127.0.0.1:1883]
+    /// Address for MQTT over TCP, in place of those in `listen` of the file; may be given several times; port 0 takes
+    /// a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
     /// How log lines look

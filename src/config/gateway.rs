@@ -59,6 +59,7 @@ fn limits(mut table: Table) -> BrokerLimits {
         queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
         queue_full: table.word("queue_full", &QUEUE_FULL).unwrap_or_default(),
         retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
+        keep_alive: table.integer("keep_alive", 1..=u64::from(u16::MAX)),
     };
     table.close(&[]);
     limits

@@ -71,6 +71,8 @@ pub struct BrokerLimits {
     pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
+    /// The longest keep alive, in seconds.
+    pub keep_alive: Option<u64>,
 }
 
 /// Where GPIO lines come from.

@@ -70,6 +70,8 @@ struct Heart {
     backlog: VecDeque<Request>,
     sleep: Pin<Box<Sleep>>,
     armed: Option<Moment>,
+    /// The listener that was asked last.
+    next_listener: usize,
     accept_again: Option<Moment>,
     stop_by: Option<Moment>,
 }
@@ -87,6 +89,7 @@ impl Heart {
             backlog: VecDeque::new(),
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
+            next_listener: 0,
             accept_again: None,
             stop_by: None,
         }
@@ -147,7 +150,10 @@ impl Heart {
         }
         self.accept_again = None;
         let mut accepted = 0;
-        for index in 0..self.parts.listeners.len() {
+        for _ in 0..self.parts.listeners.len() {
+            // A turn that is cut short goes on with the next listener, so that a rush on one does not keep others out.
+            self.next_listener = (self.next_listener + 1) % self.parts.listeners.len();
+            let index = self.next_listener;
             let origin = self.parts.listeners[index].1;
             while let Poll::Ready(result) = self.parts.listeners[index].0.poll_accept(context) {
                 match result {
@@ -212,7 +218,7 @@ impl Heart {
                 Output::Flush(connection) => self.flush(now, connection.0),
                 Output::Close(connection) => {
                     self.flush(now, connection.0);
-                    self.close(now, connection.0);
+                    self.leave(now, connection.0);
                 }
                 Output::Authenticate(asked) => self.parts.passwords.check(asked),
                 Output::Resume(connection) => self.resume(now, connection.0),
@@ -257,13 +263,26 @@ impl Heart {
         }
     }
 
-    fn close(&mut self, now: Moment, id: u32) {
-        if let Some(socket) = self.sockets[id as usize].take() {
-            socket.close();
-            self.open -= 1;
-            self.freed.push(id);
-            self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+    /// Closes a connection of which the broker wants no more.
+    fn leave(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.leave();
         }
+    }
+
+    /// Closes a connection that the client closed, or that is lost.
+    fn close(&mut self, now: Moment, id: u32) {
+        if let Some(socket) = self.take(now, id) {
+            socket.close();
+        }
+    }
+
+    fn take(&mut self, now: Moment, id: u32) -> Option<Socket> {
+        let socket = self.sockets[id as usize].take()?;
+        self.open -= 1;
+        self.freed.push(id);
+        self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));
+        Some(socket)
     }
 
     /// Sleeps until the broker wants to be ticked, or ends when all is safe after a stop.

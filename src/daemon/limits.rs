@@ -20,6 +20,7 @@ pub fn of(configured: &BrokerLimits) -> Limits {
         queue_bytes: configured.queue_bytes.unwrap_or(default.queue_bytes),
         queue_full: configured.queue_full,
         retained_messages: u32_or(configured.retained_messages, default.retained_messages),
+        keep_alive: configured.keep_alive.map_or(default.keep_alive, |value| value.min(u16::MAX.into()) as u16),
         ..default
     }
 }

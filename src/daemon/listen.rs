@@ -2,10 +2,10 @@
 //! before it on the side.
 
 use super::DaemonError;
-use crate::base::limits::{HANDSHAKEN_WAITING, Limits};
+use crate::base::limits::Limits;
 use crate::broker::{ListenerId, ListenerRules, Origin};
 use crate::config::{ListenAddress, ListenerSettings, Protocol};
-use crate::net::handshake::{self, Source, Steps};
+use crate::net::handshake::{self, Arrivals, Source, Steps};
 use crate::net::tls::Tls;
 use crate::net::unix::{self, SocketFile};
 use crate::net::{Listener, Upgrade};
@@ -14,7 +14,6 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 
 /// A listener that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +94,7 @@ fn open_one(
     };
     open.listening.push(Listening { address: address.clone(), protocol, has_tls });
     if let Some(tls) = &tls {
-        open.certificates.push((address, tls.clone()));
+        open.certificates.push((address.clone(), tls.clone()));
     }
     if is_direct {
         return Ok(match source {
@@ -105,8 +104,9 @@ fn open_one(
     }
     let packet_size = limits.packet_size as usize;
     let websocket = (protocol == Protocol::WebSocket).then_some(Upgrade { origins, packet_size });
-    let (finished, arrivals) = mpsc::channel(HANDSHAKEN_WAITING);
-    side.spawn(handshake::run(source, Arc::new(Steps { proxy_protocol, tls, websocket }), finished));
+    let (finished, arrivals) = Arrivals::pair();
+    let steps = Steps { listener: address, proxy_protocol, tls, websocket };
+    side.spawn(handshake::run(source, Arc::new(steps), finished));
     Ok(Listener::Handshaken(arrivals))
 }
 

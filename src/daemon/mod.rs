@@ -74,7 +74,7 @@ impl Started {
     }
 }
 
-/// Runs the gateway until it is told to stop by SIGINT or SIGTERM. `started` is called once clients can connect.
+/// Runs the gateway until it is told to stop by SIGINT or SIGTERM; SIGHUP reads certificates again. `started` is called once clients can connect.
 ///
 /// # Errors
 /// See [`DaemonError`].

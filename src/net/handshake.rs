@@ -2,8 +2,9 @@
 //!
 //! Handshakes take many small steps and some heavy ones, so they are made beside the heart, in a task each. The
 //! finished stream goes to the heart through a bounded channel, which to the heart is just another listener. Their
-//! number is bounded: when one more comes, the one that has taken longest is given up, so that those who dawdle never
-//! keep out those who do not.
+//! number is bounded: when one more comes, the one that has taken longest gives way, so that those who dawdle never keep
+//! out those who do not. For a second each is undisturbed: when a whole house comes back after a power cut, the others
+//! wait with the operating system.
 
 use super::listener::Accepted;
 use super::plain::Plain;
@@ -11,10 +12,13 @@ use super::secure::Secure;
 use super::tls::Tls;
 use super::websocket::{Upgrade, WebSocket};
 use super::{Io, proxy};
-use crate::base::limits::{CONNECT_TIMEOUT_SECS, HANDSHAKES_AT_ONCE};
+use crate::base::limits::{CONNECT_TIMEOUT_SECS, HANDSHAKE_UNDISTURBED_SECS, HANDSHAKEN_WAITING, HANDSHAKES_AT_ONCE};
+use crate::config::ListenAddress;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
@@ -25,9 +29,14 @@ use tracing::{debug, warn};
 /// Pause after the system refused a connection, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Time between two lines in the log about handshakes that failed.
+const FAILURES_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// What a connection goes through, in this order.
 #[derive(Debug)]
 pub struct Steps {
+    /// The listener it came to.
+    pub listener: ListenAddress,
     /// A header that names the client behind a proxy.
     pub proxy_protocol: bool,
     /// TLS.
@@ -59,57 +68,127 @@ enum Finished {
     WebSocket(Box<WebSocket>),
 }
 
-impl Arrived {
-    /// Gives the connection to the runtime this is called in.
-    pub(super) fn accept(self) -> io::Result<Accepted> {
-        let Arrived { stream, since, identity } = self;
-        let io = match stream {
-            Finished::Bytes(mut stream) => {
-                stream.plain_mut().attach()?;
-                Io::from(stream)
-            }
-            Finished::WebSocket(mut stream) => {
-                stream.plain_mut().attach()?;
-                Io::WebSocket(stream)
-            }
+impl Finished {
+    fn plain_mut(&mut self) -> &mut Plain {
+        match self {
+            Finished::Bytes(stream) => stream.plain_mut(),
+            Finished::WebSocket(stream) => stream.plain_mut(),
+        }
+    }
+}
+
+/// Where connections come out whose handshakes are done.
+#[derive(Debug)]
+pub struct Arrivals {
+    finished: mpsc::Receiver<Arrived>,
+    /// Belongs to the runtime of whoever takes it, which does not know yet that it can be written to.
+    attached: Option<Arrived>,
+}
+
+impl Arrivals {
+    /// What [`run`] sends to, and where it comes out.
+    pub fn pair() -> (mpsc::Sender<Arrived>, Arrivals) {
+        let (sender, finished) = mpsc::channel(HANDSHAKEN_WAITING);
+        (sender, Arrivals { finished, attached: None })
+    }
+
+    /// Gives the next connection to the runtime this is called in.
+    ///
+    /// Its first packet may have come with the handshake, and the answer may be followed by the end. That cannot wait
+    /// until the runtime has looked at the socket, so the runtime looks first.
+    pub(super) fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let mut arrived = match self.attached.take() {
+            Some(arrived) => arrived,
+            None => match self.finished.poll_recv(context) {
+                Poll::Ready(Some(mut arrived)) => {
+                    arrived.stream.plain_mut().attach()?;
+                    arrived
+                }
+                // Nobody is left who could open a connection.
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            },
         };
-        Ok(Accepted { io, since: Some(since), identity })
+        if arrived.stream.plain_mut().poll_write_ready(context)?.is_pending() {
+            self.attached = Some(arrived);
+            return Poll::Pending;
+        }
+        let io = match arrived.stream {
+            Finished::Bytes(stream) => Io::from(stream),
+            Finished::WebSocket(stream) => Io::WebSocket(stream),
+        };
+        Poll::Ready(Ok(Accepted { io, since: Some(arrived.since), identity: arrived.identity }))
     }
 }
 
 /// Accepts connections and leads them through their handshakes, until nobody takes them any more.
 pub async fn run(source: Source, steps: Arc<Steps>, finished: mpsc::Sender<Arrived>) {
     let mut tasks = JoinSet::new();
-    let mut running = VecDeque::new();
+    let mut running = Running::default();
+    let mut failures = Failures::default();
     loop {
-        let accepted = tokio::select! {
-            accepted = source.accept() => accepted,
-            Some(_) = tasks.join_next() => continue,
+        let full_until = running.full_until(Instant::now());
+        let room = tokio::time::sleep_until(full_until.unwrap_or_else(Instant::now).into());
+        tokio::select! {
+            accepted = source.accept(), if full_until.is_none() => match accepted {
+                Ok(stream) => {
+                    let now = Instant::now();
+                    running.begin(now, tasks.spawn(lead(stream, now, steps.clone(), finished.clone())));
+                }
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = room, if full_until.is_some() => {}
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failures.tell(&steps.listener, &error),
+                Err(given_up) => failures.tell(&steps.listener, &given_up),
+            },
             () = finished.closed() => return,
-        };
-        match accepted {
-            Ok(stream) => {
-                make_room(&mut running);
-                let task = lead(stream, Instant::now(), steps.clone(), finished.clone());
-                running.push_back(tasks.spawn(task));
-            }
-            Err(error) => {
-                warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
         }
     }
 }
 
-/// Gives up the oldest handshake if there are as many as may be.
-fn make_room(running: &mut VecDeque<AbortHandle>) {
-    if running.len() >= HANDSHAKES_AT_ONCE {
-        running.retain(|handshake| !handshake.is_finished());
+/// Handshakes that are under way, the oldest first.
+#[derive(Default)]
+struct Running(VecDeque<(Instant, AbortHandle)>);
+
+impl Running {
+    /// Until when none can be added, if there are as many as may be and each of them still has its time.
+    fn full_until(&mut self, now: Instant) -> Option<Instant> {
+        if self.0.len() >= HANDSHAKES_AT_ONCE {
+            self.0.retain(|(_, handshake)| !handshake.is_finished());
+        }
+        let (began, _) = self.0.front().filter(|_| self.0.len() >= HANDSHAKES_AT_ONCE)?;
+        Some(*began + Duration::from_secs(HANDSHAKE_UNDISTURBED_SECS)).filter(|until| *until > now)
     }
-    if running.len() >= HANDSHAKES_AT_ONCE
-        && let Some(oldest) = running.pop_front()
-    {
-        oldest.abort();
+
+    /// One more; the oldest gives way if there are too many.
+    fn begin(&mut self, now: Instant, handshake: AbortHandle) {
+        if self.0.len() >= HANDSHAKES_AT_ONCE
+            && let Some((_, oldest)) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back((now, handshake));
+    }
+}
+
+/// Handshakes that failed, told now and then: whoever wants to fill the log shall not.
+#[derive(Default)]
+struct Failures {
+    told: Option<Instant>,
+    untold: u32,
+}
+
+impl Failures {
+    fn tell(&mut self, listener: &ListenAddress, why: &dyn fmt::Display) {
+        self.untold = self.untold.saturating_add(1);
+        if self.told.is_none_or(|told| told.elapsed() >= FAILURES_TOLD_EVERY) {
+            warn!(%listener, failed = self.untold, last = %why, "clients could not come in");
+            *self = Failures { told: Some(Instant::now()), untold: 0 };
+        }
     }
 }
 
@@ -127,14 +206,12 @@ impl Source {
 }
 
 /// Leads one connection through its handshakes, in the time a stranger has.
-async fn lead(stream: Plain, since: Instant, steps: Arc<Steps>, finished: mpsc::Sender<Arrived>) {
+async fn lead(stream: Plain, since: Instant, steps: Arc<Steps>, finished: mpsc::Sender<Arrived>) -> io::Result<()> {
     let end = since + Duration::from_secs(CONNECT_TIMEOUT_SECS);
-    match timeout_at(end.into(), shake_hands(stream, since, &steps)).await {
-        // The only error is that the heart has ended.
-        Ok(Ok(arrived)) => _ = finished.send(arrived).await,
-        Ok(Err(error)) => debug!(%error, "a handshake failed"),
-        Err(_) => debug!("a handshake took too long"),
-    }
+    let arrived = timeout_at(end.into(), shake_hands(stream, since, &steps)).await;
+    // The only error of sending is that the heart has ended.
+    _ = finished.send(arrived.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??).await;
+    Ok(())
 }
 
 async fn shake_hands(mut stream: Plain, since: Instant, steps: &Steps) -> io::Result<Arrived> {
@@ -153,9 +230,6 @@ async fn shake_hands(mut stream: Plain, since: Instant, steps: &Steps) -> io::Re
         Some(upgrade) => Finished::WebSocket(Box::new(upgrade.accept(stream).await?)),
         None => Finished::Bytes(stream),
     };
-    match &mut stream {
-        Finished::Bytes(stream) => stream.plain_mut().detach()?,
-        Finished::WebSocket(stream) => stream.plain_mut().detach()?,
-    }
+    stream.plain_mut().detach()?;
     Ok(Arrived { stream, since, identity })
 }

@@ -90,3 +90,13 @@ impl From<Secure> for Io {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_streams_do_not_make_a_plain_one_larger() {
+        assert!(size_of::<Io>() <= size_of::<TcpStream>() + size_of::<usize>());
+    }
+}

@@ -1,7 +1,7 @@
 //! Where connections come from.
 
 use super::Io;
-use super::handshake::Arrived;
+use super::handshake::Arrivals;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub enum Listener {
     /// A Unix socket.
     Unix(UnixListener),
     /// Streams whose handshakes were made elsewhere, see [`handshake`](super::handshake).
-    Handshaken(mpsc::Receiver<Arrived>),
+    Handshaken(Arrivals),
     /// The door for parts of the gateway itself.
     Door(mpsc::Receiver<DuplexStream>),
 }
@@ -55,13 +55,10 @@ impl Listener {
             Listener::Unix(listener) => {
                 listener.poll_accept(context).map(|accepted| Ok(Accepted::now(Io::Unix(accepted?.0))))
             }
-            // Neither ends before the gateway does: without senders there is nobody who could open a connection.
-            Listener::Handshaken(arrivals) => match arrivals.poll_recv(context) {
-                Poll::Ready(Some(arrived)) => Poll::Ready(arrived.accept()),
-                Poll::Ready(None) | Poll::Pending => Poll::Pending,
-            },
+            Listener::Handshaken(arrivals) => arrivals.poll_accept(context),
             Listener::Door(door) => match door.poll_recv(context) {
                 Poll::Ready(Some(stream)) => Poll::Ready(Ok(Accepted::now(Io::Memory(stream)))),
+                // Nobody is left who could open a connection.
                 Poll::Ready(None) | Poll::Pending => Poll::Pending,
             },
         }

@@ -6,6 +6,7 @@
 
 pub mod handshake;
 mod io;
+mod linger;
 mod listener;
 mod plain;
 mod proxy;

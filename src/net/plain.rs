@@ -55,6 +55,17 @@ impl Plain {
     }
 }
 
+impl Plain {
+    /// Whether it can be written to, as far as its runtime knows.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Plain::Tcp(stream) => stream.poll_write_ready(context),
+            Plain::Unix(stream) => stream.poll_write_ready(context),
+            Plain::Detached(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
 impl AsyncRead for Plain {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -1,6 +1,7 @@
 //! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
 
 use super::Io;
+use super::linger::linger;
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 
@@ -115,9 +116,13 @@ impl Socket {
         }
     }
 
-    /// Closes it, after a good-bye where the stream knows one.
+    /// Closes it, after a good-bye where the stream knows one. A WebSocket may have been closed from this side, for what
+    /// came over it: then the client has to be able to read why.
     pub fn close(mut self) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
+        if matches!(self.io, Io::WebSocket(_)) {
+            linger(self.io);
+        }
     }
 
     /// Whether the last write did not take everything.
@@ -130,6 +135,12 @@ impl Socket {
     #[inline]
     pub fn unblock(&mut self) -> bool {
         std::mem::take(&mut self.is_blocked)
+    }
+
+    /// Closes the connection after everything was written, gently enough for the client to read it.
+    pub fn leave(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
+        linger(self.io);
     }
 
     /// Puts the connection on the ready list again.

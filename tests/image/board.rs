@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::card::Card;
 
 /// How long the slowest step of a board may take. Emulated on a busy machine, seconds become minutes.
-pub const PATIENCE: Duration = Duration::from_mins(3);
+pub const PATIENCE: Duration = Duration::from_mins(6);
 
 /// A board under power. Dropping it pulls the plug.
 pub struct Board {

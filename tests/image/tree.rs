@@ -147,6 +147,45 @@ fn the_layout_gives_a_card_with_its_four_partitions() {
 }
 
 #[test]
+fn buildroots_last_steps_leave_our_boot_steps_and_a_card() {
+    if let Some(missing) = ["genimage", "mcopy", "mkfs.vfat"].into_iter().find(|tool| !is_there(tool)) {
+        let _ = writeln!(io::stderr(), "NOT RUN: no card is made, {missing} is missing (make image-setup)");
+        return;
+    }
+    // What Buildroot hands over, in small: a root with a step of some package, a kernel, a tree and a firmware.
+    let work = TempDir::new().expect("a directory");
+    let (target, images) = (work.path().join("target"), work.path().join("images"));
+    for directory in [target.join("etc/init.d"), images.join("rpi-firmware")] {
+        fs::create_dir_all(directory).expect("a directory");
+    }
+    for file in ["target/etc/init.d/S10mounts", "target/etc/init.d/S99package", "images/rpi-firmware/start4cd.elf"] {
+        fs::write(work.path().join(file), "x").expect("a stand-in");
+    }
+    for file in ["Image", "bcm2711-rpi-4-b.dtb", "rootfs.squashfs"] {
+        fs::write(images.join(file), "x").expect("a stand-in");
+    }
+    let config = work.path().join("config");
+    fs::write(&config, "BR2_DEFCONFIG=\"x/gatehouse_rpi4_64_defconfig\"\n").expect("a stand-in");
+    for (step, argument) in [("post-build.sh", &target), ("post-image.sh", &images)] {
+        let done = Command::new(top().join("buildroot/board").join(step))
+            .arg(argument)
+            .env("BR2_CONFIG", &config)
+            .env("BR2_EXTERNAL_GATEHOUSE_PATH", top().join("buildroot"))
+            .output()
+            .expect("the step runs");
+        assert!(done.status.success(), "{step}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    assert_eq!(names(&target.join("etc/init.d")), ["S10mounts"]);
+    let release = fs::read_to_string(target.join("usr/lib/gatehouse/release")).expect("the root says what it is");
+    assert!(release.contains("BOARD=rpi4_64\n"), "{release}");
+    assert!(images.join("card.img").is_file(), "there is no card");
+    let boot: BTreeSet<_> = names(&images.join("boot")).into_iter().collect();
+    let wanted = ["bcm2711-rpi-4-b.dtb", "cmdline.txt", "config.txt", "kernel.img", "start4cd.elf"];
+    assert_eq!(boot, wanted.map(str::to_owned).into());
+}
+
+#[test]
 fn buildroot_takes_every_line_of_every_board() {
     if env::var_os("BUILDROOT_DIR").is_none() {
         let _ = writeln!(io::stderr(), "NOT RUN: Buildroot's configurations are not loaded, BUILDROOT_DIR is unset");

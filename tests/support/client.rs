@@ -28,6 +28,7 @@ pub struct Client {
     version: Version,
     buffer: Vec<u8>,
     inbox: VecDeque<Received>,
+    last: Vec<u8>,
     next_packet_id: u16,
 }
 
@@ -51,7 +52,14 @@ impl Client {
 
     /// A client over whatever carries bytes.
     pub fn over(stream: impl Stream + 'static, version: Version) -> Self {
-        Self { stream: Box::new(stream), version, buffer: Vec::new(), inbox: VecDeque::new(), next_packet_id: 1 }
+        Self {
+            stream: Box::new(stream),
+            version,
+            buffer: Vec::new(),
+            inbox: VecDeque::new(),
+            last: Vec::new(),
+            next_packet_id: 1,
+        }
     }
 
     /// Connects and expects to be let in; tells whether the session was there.
@@ -102,13 +110,18 @@ impl Client {
         self.receive(PATIENCE).unwrap_or_else(|end| panic!("no packet: {end:?}"))
     }
 
+    /// The bytes of the packet that was read last.
+    pub fn last_bytes(&self) -> &[u8] {
+        &self.last
+    }
+
     /// Reads past the inbox.
     fn read(&mut self, patience: Duration) -> Result<Received, End> {
         let deadline = Instant::now() + patience;
         loop {
             match wire::decode(self.version, &self.buffer) {
                 Ok(Some((received, length))) => {
-                    self.buffer.drain(..length);
+                    self.last = self.buffer.drain(..length).collect();
                     return Ok(received);
                 }
                 Ok(None) => {}

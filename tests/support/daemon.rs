@@ -152,11 +152,12 @@ impl Starting {
     }
 
     /// The address in the next line that tells of a listener of this kind.
-    fn listening_line(&self, deadline: Instant, kind: &str) -> Result<String, String> {
+    fn listening_line(&mut self, deadline: Instant, kind: &str) -> Result<String, String> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(left) else {
-                return Err(format!("it does not listen to {kind}; it said:\n{}", log(&self.data)));
+                let ended = self.child.as_mut().map(Child::try_wait);
+                return Err(format!("it does not listen to {kind} ({ended:?}); it said:\n{}", log(&self.data)));
             };
             let told = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix(&format!(" ({kind})")));
             if let Some(address) = told {

@@ -17,6 +17,9 @@ use Version::V5;
 /// Every version, for tests of what they share.
 pub const VERSIONS: [Version; 3] = [Version::V31, Version::V311, V5];
 
+/// The versions whose statements have numbers.
+pub const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
 impl Version {
     fn name(self) -> &'static str {
         if self == Self::V31 { "MQIsdp" } else { "MQTT" }

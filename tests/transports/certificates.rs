@@ -65,6 +65,15 @@ impl Authority {
         (write(folder, "client.pem", &certificate), write(folder, "client.key", &key))
     }
 
+    /// The first bytes of a client that trusts this authority.
+    pub fn hello(&self) -> Vec<u8> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut client = ClientConnection::new(self.trusted(&TLS_VERSIONS, None), name).expect("a client");
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).expect("a vector takes everything");
+        bytes
+    }
+
     fn sign(&self, params: &CertificateParams) -> (String, String) {
         let key = KeyPair::generate().expect("randomness");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

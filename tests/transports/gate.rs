@@ -97,4 +97,19 @@ pub fn carries_everything(client: &mut Client, other: &mut Client) {
         assert_eq!(client.message().text(), number.to_string());
     }
     client.assert_quiet();
+    waits_for_who_pauses(client, other);
+}
+
+/// More than the kernel, the streams and the outbox hold comes while the client does not read; nothing is lost.
+fn waits_for_who_pauses(client: &mut Client, other: &mut Client) {
+    const MESSAGES: usize = 60;
+    for number in 0..MESSAGES {
+        let payload = vec![number as u8; 200 << 10];
+        assert_eq!(other.publish(&Message::new("to/client", payload, 1)), 0);
+    }
+    for number in 0..MESSAGES {
+        let message = client.message();
+        assert!(message.payload.len() == 200 << 10 && message.payload[0] == number as u8, "message {number}");
+    }
+    client.assert_quiet();
 }

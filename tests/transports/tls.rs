@@ -7,8 +7,8 @@ use crate::support::daemon::data_dir;
 use crate::support::wire::{Connect, Version};
 use crate::support::{PATIENCE, eventually};
 use nix::sys::signal::{Signal, kill};
-use rustls::ClientConfig;
-use std::io::Read;
+use rustls::{ClientConfig, HandshakeKind};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -61,10 +61,14 @@ fn both_versions_of_tls_carry_everything() {
 fn the_gateway_says_good_bye_before_it_closes() {
     let folder = data_dir();
     let (gate, authority) = start(folder.path(), "");
-    let mut stream = connect(gate.socket_address(0), &authority.trusted(&TLS_VERSIONS, None)).expect("a handshake");
-    std::io::Write::write_all(&mut stream, &[0xC0, 0]).expect("the broker reads");
-    // Without close_notify this is an error, for the end could be an attacker's.
-    assert_eq!(stream.read(&mut [0; 1]).expect("an end in order"), 0);
+    let config = authority.trusted(&TLS_VERSIONS, None);
+    for _ in 0..50 {
+        let mut stream = connect(gate.socket_address(0), &config).expect("a handshake");
+        // What comes with the end of the handshake is answered as what comes later.
+        stream.write_all(&[0xC0, 0]).expect("the broker reads");
+        // Without close_notify this is an error, for the end could be an attacker's.
+        assert_eq!(stream.read(&mut [0; 1]).expect("an end in order"), 0);
+    }
 }
 
 #[test]
@@ -106,6 +110,25 @@ fn a_certificate_without_a_name_is_nobodys_identity() {
     assert!(asks("kitchen"));
     assert!(!asks(""));
     assert!(!asks("two\nlines"));
+}
+
+#[test]
+fn a_client_that_resumes_is_still_who_it_was() {
+    let folder = data_dir();
+    let clients = Authority::new("client authority");
+    let file = clients.file(folder.path(), "clients.pem");
+    let more = format!(", client_ca = \"{}\", identity_as_user_name = true", file.display());
+    let (gate, authority) = start(folder.path(), &more);
+    for version in TLS_VERSIONS {
+        let config = authority.trusted(&[version], Some(&clients.client("kitchen")));
+        let mut kinds = Vec::new();
+        for _ in 0..2 {
+            let stream = connect(gate.socket_address(0), &config).expect("a handshake");
+            kinds.push(stream.conn.handshake_kind());
+            client_over(stream, Version::V5, "kitchen").assert_quiet();
+        }
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)], "{version:?}");
+    }
 }
 
 /// The certificate that the gateway shows now.

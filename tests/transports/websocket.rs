@@ -4,7 +4,9 @@ use super::certificates::{Authority, TLS_VERSIONS};
 use super::gate::{Gate, carries_everything, client_over};
 use super::websocket_client::{WebSocketStream, connect, head, request, tcp, upgrade, usual};
 use crate::support::daemon::data_dir;
-use crate::support::wire::{Connect, Message as Publication, PINGREQ, VERSIONS, Version, packet};
+use crate::support::wire::{
+    Connect, Message as Publication, PINGREQ, Properties, VERSIONS, Version, packet, subscribe,
+};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -136,6 +138,19 @@ fn what_is_no_mqtt_over_websocket_is_closed_with_the_reason() {
     is_alive(&mut connected(address, "fresh"));
 }
 
+/// Closing a socket that still receives resets it, and the reset overtakes what was said last.
+#[test]
+fn the_reason_reaches_a_client_that_goes_on_sending() {
+    let folder = data_dir();
+    let gate = start(folder.path());
+    for _ in 0..10 {
+        let mut stream = connected(gate.socket_address(0), "client");
+        stream.socket.send(Message::Text("hello".into())).expect("the broker reads");
+        stream.socket.get_mut().write_all(&vec![0; 1 << 20]).expect("the broker reads");
+        assert_eq!(stream.close_code(), Some(CloseCode::Unsupported));
+    }
+}
+
 #[test]
 fn messages_have_a_limit_that_is_lower_for_strangers() {
     let folder = data_dir();
@@ -163,6 +178,25 @@ fn messages_have_a_limit_that_is_lower_for_strangers() {
     client.socket.send(part(Data::Continue, true, &piece)).expect("the broker reads");
     assert_eq!(client.close_code(), Some(CloseCode::Size));
     is_alive(&mut connected(address, "fresh"));
+}
+
+#[test]
+fn large_packets_come_in_messages_that_browsers_like() {
+    let folder = data_dir();
+    let gate = start(folder.path());
+    let mut stream = connected(gate.socket_address(0), "reader");
+    stream.send_binary(&subscribe(Version::V311, 1, &Properties::default(), &[("large", 0)]));
+    assert_eq!(stream.socket.read().expect("SUBACK"), Message::Binary(vec![0x90, 3, 0, 1, 0].into()));
+    let publication = Publication::new("large", vec![7; 500_000], 0);
+    gate.plain(Version::V5, "writer").publish(&publication);
+    let expected = publication.encode(Version::V311);
+    let mut received = Vec::new();
+    while received.len() < expected.len() {
+        let Message::Binary(payload) = stream.socket.read().expect("a part") else { panic!("binary messages only") };
+        assert!(payload.len() <= 64 << 10, "{} bytes in one message", payload.len());
+        received.extend_from_slice(&payload);
+    }
+    assert!(received == expected);
 }
 
 /// A publish that follows CONNECT before CONNACK has come is no stranger's.

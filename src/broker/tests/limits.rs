@@ -3,6 +3,7 @@
 use super::support::{Bench, Got, message, properties};
 use crate::base::limits::{Limits, OUTBOX_BYTES, RECEIVE_MAXIMUM};
 use crate::mqtt::{Properties, Property, QoS, Version};
+use std::time::Duration;
 
 #[test]
 fn a_client_over_the_receive_maximum_is_disconnected() {
@@ -40,6 +41,24 @@ fn connections_over_the_limit_are_refused() {
     assert_eq!(bench.connect(3, "third", Version::V311), [Got::Connack { present: false, reason: 3 }]);
     bench.send(1, &[0xC0, 0]);
     assert_eq!(bench.got(1).last(), Some(&Got::Pingresp));
+}
+
+#[test]
+fn a_keep_alive_over_the_limit_is_shortened_for_clients_that_can_be_told() {
+    for (version, asked, is_shortened) in [
+        (Version::V5, 61, true),
+        (Version::V5, 0, true),
+        (Version::V5, 60, false),
+        (Version::V311, 61, false),
+        (Version::V311, 0, false),
+    ] {
+        let mut bench = Bench::with(Limits { keep_alive: 60, ..Limits::default() });
+        bench.connect_with(1, "c", version, |connect| connect.keep_alive = asked);
+        // One and a half times 60 s, and a second in the client's favour.
+        bench.pass(Duration::from_secs(92));
+        let is_gone = is_shortened || asked == 60;
+        assert_eq!(!bench.closed.is_empty(), is_gone, "{version:?} {asked}");
+    }
 }
 
 #[test]

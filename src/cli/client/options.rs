@@ -26,7 +26,7 @@ pub struct ConnectArgs {
     /// Connect through a Unix domain socket
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "url"])]
     unix: Option<PathBuf>,
-    /// User, password, host, port and topic at once: mqtt://[user[:password]@]host[:port]/topic
+    /// User, password, host, port and topic at once: mqtt://USER:PASSWORD@HOST:PORT/TOPIC
     #[arg(short = 'L', long, value_parser = parse_url, conflicts_with_all = ["host", "port"])]
     url: Option<Url>,
     /// User name

@@ -57,6 +57,11 @@ impl WebSocket {
         self.frames.get_mut().stream.plain_mut()
     }
 
+    /// The stream without its frames, for one who has said good-bye.
+    pub(super) fn into_stream(self) -> Secure {
+        self.frames.into_inner().stream
+    }
+
     /// Takes note that CONNECT was taken: a stranger's messages are small.
     pub(super) fn admit(&mut self) {
         if !self.is_admitted {

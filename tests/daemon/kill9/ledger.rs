@@ -132,6 +132,11 @@ impl Ledger {
         *sent
     }
 
+    /// Whether more was broken than is worth going on for.
+    pub fn is_hopeless(&self) -> bool {
+        self.broken.len() > TOLD_MAX
+    }
+
     /// Whether so much is under way to a subscriber that it must come.
     pub fn is_behind(&self, reader: usize) -> bool {
         self.due - self.readers[reader].arrived > LAG_MAX
@@ -231,11 +236,20 @@ impl Ledger {
                 }
             }
         }
-        let untold = broken.len().saturating_sub(TOLD_MAX);
-        broken.truncate(TOLD_MAX);
-        broken.extend((untold > 0).then(|| format!("and {untold} more")));
-        broken
+        shorten(broken)
     }
+
+    /// Promises seen to be broken so far.
+    pub fn told(&self) -> Vec<String> {
+        shorten(self.broken.clone())
+    }
+}
+
+fn shorten(mut broken: Vec<String>) -> Vec<String> {
+    let untold = broken.len().saturating_sub(TOLD_MAX);
+    broken.truncate(TOLD_MAX);
+    broken.extend((untold > 0).then(|| format!("and {untold} more")));
+    broken
 }
 
 impl fmt::Display for Ledger {

@@ -114,11 +114,19 @@ impl World {
         let mut state = self.lock();
         let target = state.ledger.events() + count;
         while state.ledger.events() < target {
+            if state.ledger.is_hopeless() {
+                let told = state.ledger.told().join("\n");
+                drop(state);
+                panic!("too much is broken to go on:\n{told}");
+            }
             let before = state.ledger.events();
             let (next, waited) = self.changed.wait_timeout(state, PATIENCE).expect("nobody fails while noting");
             state = next;
-            let stuck = waited.timed_out() && state.ledger.events() == before;
-            assert!(!stuck, "nothing was confirmed or delivered for {PATIENCE:?} after {}", state.ledger);
+            if waited.timed_out() && state.ledger.events() == before {
+                let told = state.ledger.to_string();
+                drop(state);
+                panic!("nothing was confirmed or delivered for {PATIENCE:?} after {told}");
+            }
         }
     }
 

@@ -1,0 +1,96 @@
+//! A gateway with as many clients as a test wants.
+
+use crate::notation::bytes;
+use crate::support::client::Client;
+use crate::support::daemon::Daemon;
+use crate::support::wire::{Connect, Message, Properties, Received, Version};
+use std::cell::Cell;
+
+/// Reasons for bytes that break the rules: which of the two it is, the specification leaves open at times.
+pub const BROKEN: &[u8] = &[0x81, 0x82];
+
+/// A running gateway.
+pub struct Scene {
+    daemon: Daemon,
+    readers: Cell<u32>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self { daemon: Daemon::start(), readers: Cell::new(0) }
+    }
+
+    /// A connection on which nothing was sent.
+    pub fn open(&self, version: Version) -> Client {
+        Client::open(self.daemon.address(), version)
+    }
+
+    /// A client with a clean session.
+    pub fn client(&self, version: Version, client_id: &str) -> Client {
+        Client::fresh(self.daemon.address(), version, client_id)
+    }
+
+    /// A client that connects as told, and whether its session was there.
+    pub fn connect(&self, connect: &Connect) -> (Client, bool) {
+        Client::connect(self.daemon.address(), connect)
+    }
+
+    /// A client that connects as told, and the properties of CONNACK.
+    pub fn told(&self, connect: &Connect) -> (Client, Properties) {
+        let (client, _, properties) = Client::connect_told(self.daemon.address(), connect);
+        (client, properties)
+    }
+
+    /// A client of its own name with one subscription.
+    pub fn reader(&self, version: Version, filter: &str, options: u8) -> Client {
+        let number = self.readers.get() + 1;
+        self.readers.set(number);
+        let mut reader = self.client(version, &format!("reader {number}"));
+        assert!(reader.subscribe(filter, options) < 0x80);
+        reader
+    }
+
+    /// Somebody publishes, with all that its QoS promises.
+    pub fn publish(&self, message: &Message) {
+        let mut publisher = self.client(Version::V5, "somebody");
+        assert!(publisher.publish(message) < 0x80);
+        publisher.disconnect();
+    }
+
+    /// What a first packet is answered with before the connection is closed.
+    pub fn answers(&self, version: Version, notation: &str) -> Vec<Received> {
+        let mut client = self.open(version);
+        client.send(&bytes(notation));
+        client.until_closed()
+    }
+
+    /// A first packet is refused: with CONNACK and one of these codes in 5.0, with a closed connection alone in 3.1.1.
+    pub fn assert_refused(&self, version: Version, notation: &str, codes: &[u8]) {
+        match (version, &self.answers(version, notation)[..]) {
+            (Version::V311, []) => {}
+            (Version::V5, [Received::Connack { session_present: false, code, .. }]) if codes.contains(code) => {}
+            (_, answers) => panic!("{version:?}: {notation} was answered with {answers:?}"),
+        }
+    }
+
+    /// A packet of a connected client ends its connection, in 5.0 with one of these reasons.
+    pub fn assert_ends(&self, version: Version, notation: &str, reasons: &[u8]) {
+        let mut client = self.client(version, "offender");
+        client.send(&bytes(notation));
+        assert_ended(version, &mut client, reasons);
+    }
+}
+
+/// The connection is closed, in 5.0 with one of these reasons, and nothing else is said.
+pub fn assert_ended(version: Version, client: &mut Client, reasons: &[u8]) {
+    match (version, &client.until_closed()[..]) {
+        (Version::V311, []) => {}
+        (Version::V5, [Received::Disconnect { reason }]) if reasons.contains(reason) => {}
+        (_, received) => panic!("{version:?}: {received:?} instead of one of {reasons:02x?}"),
+    }
+}
+
+/// A number among the properties of a message.
+pub fn number(id: u8, value: u32) -> Properties {
+    Properties::default().number(id, value)
+}
