@@ -1,8 +1,8 @@
 //! The delivery protocols, from the server to a client, and flow control (sections 4.3, 4.6 and 4.9).
 
-use super::scene::{Scene, number};
+use super::scene::{BOTH, Scene, number};
 use crate::support::client::Client;
-use crate::support::wire::{BOTH, Connect, Kind, Message, Received, Version, acknowledge, id};
+use crate::support::wire::{Connect, Kind, Message, Received, Version, acknowledge, id};
 use std::collections::BTreeSet;
 
 /// A client of 5.0 that takes so many messages at once, subscribed with QoS 2.

@@ -1,7 +1,7 @@
 //! CONNACK (section 3.2), and what CONNECT asks of later packets.
 
-use super::scene::{Scene, number};
-use crate::support::wire::{BOTH, Connect, Message, Received, Version, id};
+use super::scene::{BOTH, Scene, number};
+use crate::support::wire::{Connect, Message, Received, Version, id};
 
 /// A connection gets one CONNACK.
 /// 5.0 [MQTT-3.2.0-2].

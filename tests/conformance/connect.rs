@@ -1,8 +1,8 @@
 //! CONNECT: its place, its flags, the session it asks for (section 3.1).
 
-use super::scene::{BROKEN, Scene, assert_ended};
+use super::scene::{BOTH, BROKEN, Scene, assert_ended};
 use crate::notation::bytes;
-use crate::support::wire::{BOTH, Connect, Message, PINGREQ, Received, Version};
+use crate::support::wire::{Connect, Message, PINGREQ, Received, Version};
 
 /// The first packet is CONNECT; another one is not answered.
 /// 5.0 [MQTT-3.1.0-1] [MQTT-3.14.0-1], 3.1.1 [MQTT-3.1.0-1].

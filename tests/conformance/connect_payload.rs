@@ -1,8 +1,8 @@
 //! CONNECT: its payload (section 3.1.3), and the flags that tell what is in it.
 
-use super::scene::{BROKEN, Scene};
+use super::scene::{BOTH, BROKEN, Scene};
 use crate::notation::bytes;
-use crate::support::wire::{BOTH, Connect, Message, Received, Version, id};
+use crate::support::wire::{Connect, Message, Received, Version, id};
 
 /// The fields of the payload come in their order.
 /// 5.0 [MQTT-3.1.3-1] [MQTT-3.1.3-3] [MQTT-3.1.2-17] [MQTT-3.1.2-19],

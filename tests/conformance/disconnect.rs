@@ -1,8 +1,8 @@
 //! DISCONNECT, and what breaks the rules (sections 3.14 and 4.13).
 
-use super::scene::{BROKEN, Scene};
+use super::scene::{BOTH, BROKEN, Scene};
 use crate::notation::bytes;
-use crate::support::wire::{BOTH, Connect, Message, Received, Version, id, packet};
+use crate::support::wire::{Connect, Message, Received, Version, id, packet};
 
 /// DISCONNECT has no flags.
 /// 5.0 [MQTT-3.14.1-1], 3.1.1 [MQTT-3.14.1-1].

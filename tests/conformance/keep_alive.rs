@@ -1,8 +1,8 @@
 //! Keep alive and PINGREQ (sections 3.1.2.10 and 3.12).
 
-use super::scene::{Scene, assert_ended};
+use super::scene::{BOTH, Scene, assert_ended};
 use crate::support::client::End;
-use crate::support::wire::{BOTH, Connect, PINGREQ, Received, Version};
+use crate::support::wire::{Connect, PINGREQ, Received, Version};
 use std::time::Duration;
 
 /// Who is silent for one and a half times its keep alive is disconnected.

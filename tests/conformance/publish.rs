@@ -1,7 +1,7 @@
 //! PUBLISH: its header and properties (section 3.3).
 
-use super::scene::{BROKEN, Scene, number};
-use crate::support::wire::{BOTH, Connect, Message, Properties, Version, id};
+use super::scene::{BOTH, BROKEN, Scene, number};
+use crate::support::wire::{Connect, Message, Properties, Version, id};
 
 /// DUP is told by the sender of each hop: a message that came with it leaves without.
 /// 5.0 [MQTT-3.3.1-3] [MQTT-4.3.2-2] [MQTT-4.3.3-2], 3.1.1 [MQTT-3.3.1-3].

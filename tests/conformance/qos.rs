@@ -1,7 +1,7 @@
 //! The delivery protocols, from a client to the server (section 4.3).
 
-use super::scene::Scene;
-use crate::support::wire::{BOTH, Kind, Message, Version, acknowledge};
+use super::scene::{BOTH, Scene};
+use crate::support::wire::{Kind, Message, Version, acknowledge};
 
 /// A message is answered as its QoS asks.
 /// 5.0 [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT-2.2.1-5],

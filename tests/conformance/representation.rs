@@ -1,7 +1,7 @@
 //! Strings and numbers on the wire (section 1.5).
 
-use super::scene::{BROKEN, Scene};
-use crate::support::wire::{BOTH, Message, Version};
+use super::scene::{BOTH, BROKEN, Scene};
+use crate::support::wire::{Message, Version};
 
 /// Strings are well-formed UTF-8 without surrogates.
 /// 5.0 [MQTT-1.5.4-1], 3.1.1 [MQTT-1.5.3-1].

@@ -1,8 +1,8 @@
 //! Retained messages (sections 3.3.1.3 and 3.8.3.1).
 
-use super::scene::Scene;
+use super::scene::{BOTH, Scene};
 use crate::support::client::Client;
-use crate::support::wire::{BOTH, Message, Version};
+use crate::support::wire::{Message, Version};
 
 const SEND_IF_NEW: u8 = 0x10;
 const DO_NOT_SEND: u8 = 0x20;

@@ -6,6 +6,9 @@ use crate::support::daemon::Daemon;
 use crate::support::wire::{Connect, Message, Properties, Received, Version};
 use std::cell::Cell;
 
+/// The versions whose specifications number their statements.
+pub const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
 /// Reasons for bytes that break the rules: which of the two it is, the specification leaves open at times.
 pub const BROKEN: &[u8] = &[0x81, 0x82];
 
@@ -67,7 +70,7 @@ impl Scene {
     /// A first packet is refused: with CONNACK and one of these codes in 5.0, with a closed connection alone in 3.1.1.
     pub fn assert_refused(&self, version: Version, notation: &str, codes: &[u8]) {
         match (version, &self.answers(version, notation)[..]) {
-            (Version::V311, []) => {}
+            (Version::V31 | Version::V311, []) => {}
             (Version::V5, [Received::Connack { session_present: false, code, .. }]) if codes.contains(code) => {}
             (_, answers) => panic!("{version:?}: {notation} was answered with {answers:?}"),
         }
@@ -84,7 +87,7 @@ impl Scene {
 /// The connection is closed, in 5.0 with one of these reasons, and nothing else is said.
 pub fn assert_ended(version: Version, client: &mut Client, reasons: &[u8]) {
     match (version, &client.until_closed()[..]) {
-        (Version::V311, []) => {}
+        (Version::V31 | Version::V311, []) => {}
         (Version::V5, [Received::Disconnect { reason }]) if reasons.contains(reason) => {}
         (_, received) => panic!("{version:?}: {received:?} instead of one of {reasons:02x?}"),
     }

@@ -1,8 +1,8 @@
 //! How long a session lasts, and what is sent again (sections 3.1.2.11.2, 4.1 and 4.4).
 
-use super::scene::{Scene, number};
+use super::scene::{BOTH, Scene, number};
 use crate::support::client::Client;
-use crate::support::wire::{BOTH, Connect, Kind, Message, Version, acknowledge, id};
+use crate::support::wire::{Connect, Kind, Message, Version, acknowledge, id};
 use std::time::Duration;
 
 /// A client whose session lasts, with one subscription.
@@ -153,7 +153,7 @@ fn retained_messages_outlive_the_session() {
     }
 }
 
-/// Sessions of 3.1.1 with and without CleanSession keep what the specification calls their state.
+/// A message is added to every session with a subscription that matches, present or not.
 /// 5.0 [MQTT-4.5.0-1], 3.1.1 [MQTT-4.5.0-1].
 #[test]
 fn a_message_is_added_to_every_session_that_wants_it() {

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and SUBACK (sections 3.8 and 3.9).
 
-use super::scene::{BROKEN, Scene, number};
-use crate::support::wire::{BOTH, Message, Properties, Received, Value, Version, id};
+use super::scene::{BOTH, BROKEN, Scene, number};
+use crate::support::wire::{Message, Properties, Received, Value, Version, id};
 
 const NO_LOCAL: u8 = 0x04;
 

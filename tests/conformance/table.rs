@@ -29,7 +29,7 @@ struct Statement {
 }
 
 fn statements(version: &str) -> Vec<Statement> {
-    let text = fs::read_to_string(folder().join(format!("statements/{version}.txt"))).unwrap();
+    let text = fs::read_to_string(folder().join(format!("statements/{version}.txt"))).expect("a list of statements");
     let statement = |line: &str| match line.split_once(' ') {
         Some((id, reason)) => Statement { id: id.to_owned(), reason: Some(reason.to_owned()) },
         None => Statement { id: line.to_owned(), reason: None },
@@ -80,11 +80,14 @@ fn named(comment: &str) -> BTreeSet<(String, String)> {
 
 fn held() -> Held {
     let mut held = Held::new();
-    let mut files: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder())
+        .expect("the folder of the tests")
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
     files.sort();
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
-        let module = file.file_stem().unwrap().to_str().unwrap();
-        read_tests(module, &fs::read_to_string(file).unwrap(), &mut held);
+        let module = file.file_stem().and_then(|stem| stem.to_str()).expect("a file with a name");
+        read_tests(module, &fs::read_to_string(file).expect("a readable file"), &mut held);
     }
     held
 }
@@ -95,7 +98,8 @@ fn table(held: &Held) -> String {
         let statements = statements(version);
         let tested = statements.iter().filter(|statement| statement.reason.is_none()).count();
         let all = statements.len();
-        write!(table, "\n## MQTT {version}\n\n{tested} of {all} statements have tests.\n\n").unwrap();
+        write!(table, "\n## MQTT {version}\n\n{tested} of {all} statements have tests.\n\n")
+            .expect("a string takes it");
         table.push_str("| statement | tests |\n|---|---|\n");
         for Statement { id, reason } in &statements {
             let tests = held.get(&(version.to_owned(), id.clone())).map(|tests| tests.join("`, `"));
@@ -105,7 +109,7 @@ fn table(held: &Held) -> String {
                 (Some(_), Some(_)) => panic!("{version} {id} has a test and a reason to have none"),
                 (None, None) => panic!("{version} {id} has neither a test nor a reason to have none"),
             };
-            writeln!(table, "| {id} | {what} |").unwrap();
+            writeln!(table, "| {id} | {what} |").expect("a string takes it");
         }
     }
     table

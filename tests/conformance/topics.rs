@@ -1,7 +1,7 @@
 //! Topic names and filters (section 4.7).
 
-use super::scene::Scene;
-use crate::support::wire::{BOTH, Message, Version};
+use super::scene::{BOTH, Scene};
+use crate::support::wire::{Message, Version};
 
 const NAME: &[u8] = &[0x81, 0x82, 0x90];
 const FILTER: &[u8] = &[0x81, 0x82, 0x8f];

@@ -1,7 +1,7 @@
 //! UNSUBSCRIBE and UNSUBACK (sections 3.10 and 3.11).
 
-use super::scene::{BROKEN, Scene};
-use crate::support::wire::{BOTH, Message, Received, Version, unsubscribe};
+use super::scene::{BOTH, BROKEN, Scene};
+use crate::support::wire::{Message, Received, Version, unsubscribe};
 
 /// The flags of UNSUBSCRIBE are 2.
 /// 5.0 [MQTT-3.10.1-1], 3.1.1 [MQTT-3.10.1-1].
@@ -69,7 +69,9 @@ fn deliveries_that_began_are_completed() {
         }
         let open = [client.message_unacknowledged(), client.message_unacknowledged()];
         client.unsubscribe("a");
-        open.iter().for_each(|message| client.accept(message));
+        for message in &open {
+            client.accept(message);
+        }
         client.assert_quiet();
     }
 }

@@ -1,8 +1,8 @@
 //! The will (sections 3.1.2.5 to 3.1.2.7 and 3.1.3.2).
 
-use super::scene::{Scene, number};
+use super::scene::{BOTH, Scene, number};
 use crate::support::client::Client;
-use crate::support::wire::{BOTH, Connect, Message, Properties, Version, id, packet};
+use crate::support::wire::{Connect, Message, Properties, Version, id, packet};
 
 fn with_will(version: Version) -> Connect {
     Connect::clean(version, "mortal").will(Message::new("will", "gone", 1))

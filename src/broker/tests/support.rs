@@ -6,8 +6,8 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionNumber,
-    StoreFault, Verdict,
+    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey,
+    SessionNumber, StoreFault, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -42,6 +42,8 @@ pub struct Bench {
     pub commits: bool,
     /// The group that waits for [`Bench::commit`].
     pub pending: Option<Box<Group>>,
+    /// Messages to be read when the store is free.
+    loads: Vec<(SessionKey, SessionNumber, Vec<MessageId>)>,
     /// Everything that was committed.
     pub disk: Disk,
     received: BTreeMap<Id, Vec<u8>>,
@@ -140,6 +142,7 @@ impl Bench {
             origin: Origin::Network(ListenerId(0)),
             commits: true,
             pending: None,
+            loads: vec![],
             disk: Disk::default(),
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -156,6 +159,7 @@ impl Bench {
         self.disk.memory.boots += 1;
         (self.broker, _) = Broker::restore(Limits::default(), self.now, memory);
         self.pending = None;
+        self.loads.clear();
         self.received.clear();
     }
 
@@ -172,22 +176,22 @@ impl Bench {
     ) -> Vec<Got> {
         let mut connect = plain_connect(client, version);
         change(&mut connect);
-        self.open(Arrival::new(self.origin, self.now), id, &connect)
+        self.arrive(Arrival::new(self.origin, self.now), id, &connect)
     }
 
     /// Connects as a part of the gateway.
     pub fn connect_built_in(&mut self, id: Id, client: &str) -> Vec<Got> {
         let arrival = Arrival::new(Origin::BuiltIn, self.now);
-        self.open(arrival, id, &plain_connect(client, Version::V5))
+        self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
     /// Connects as a client whose certificate tells who it is.
     pub fn connect_proved(&mut self, id: Id, client: &str, user: &str) -> Vec<Got> {
         let arrival = Arrival { identity: Some(user.into()), ..Arrival::new(self.origin, self.now) };
-        self.open(arrival, id, &plain_connect(client, Version::V5))
+        self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
-    fn open(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
+    fn arrive(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];
         connect.encode(&mut bytes);
@@ -199,11 +203,23 @@ impl Bench {
         self.got(id)
     }
 
-    /// Sends bytes as one turn.
+    /// A connection is opened, on which nothing is sent yet.
+    pub fn open(&mut self, id: Id) {
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
+        self.open.insert(id);
+        self.received.insert(id, vec![]);
+    }
+
+    /// Sends whole packets as one turn.
     pub fn send(&mut self, id: Id, bytes: &[u8]) {
+        assert_eq!(self.receive(id, bytes), bytes.len(), "whole packets only");
+    }
+
+    /// Sends bytes as one turn; tells how many were used.
+    pub fn receive(&mut self, id: Id, bytes: &[u8]) -> usize {
         let used = self.broker.receive(self.now, ConnectionId(id), bytes);
-        assert_eq!(used, bytes.len(), "whole packets only");
         self.turn();
+        used
     }
 
     pub fn publish(&mut self, id: Id, topic: &str, payload: &str, qos: QoS, packet_id: u16) {
@@ -294,12 +310,23 @@ impl Bench {
                     }
                 }
                 Output::Load { session, number, messages } => {
-                    let bodies = &self.disk.bodies;
-                    let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
-                    let loaded = Loaded { session, number, messages: Ok(messages) };
-                    self.broker.handle(self.now, Input::Loaded(loaded));
+                    self.loads.push((session, number, messages));
+                    self.load();
                 }
             }
+        }
+    }
+
+    /// The store reads what was asked for. It does one thing after the other: not while it has a group to write.
+    fn load(&mut self) {
+        if self.pending.is_some() {
+            return;
+        }
+        for (session, number, messages) in std::mem::take(&mut self.loads) {
+            let bodies = &self.disk.bodies;
+            let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
+            let loaded = Loaded { session, number, messages: Ok(messages) };
+            self.broker.handle(self.now, Input::Loaded(loaded));
         }
     }
 
@@ -314,6 +341,7 @@ impl Bench {
         let group = self.pending.take().expect("a group waits");
         self.disk.keep(&group);
         self.broker.handle(self.now, Input::Committed(group));
+        self.load();
         self.turn();
     }
 
@@ -321,6 +349,7 @@ impl Bench {
     pub fn fail(&mut self, fault: StoreFault) {
         let group = self.pending.take().expect("a group waits");
         self.broker.handle(self.now, Input::CommitFailed(group, fault));
+        self.load();
         self.turn();
     }
 
