@@ -112,7 +112,10 @@ impl Broker {
     pub(super) fn commit_failed(&mut self, now: Moment, group: Box<Group>, fault: StoreFault) {
         self.store.is_writing = false;
         self.store.failed = Some(group);
-        self.store.fault = Some(fault);
+        // A full card stays full until a commit succeeds, whatever else fails on the way.
+        if self.store.fault != Some(StoreFault::Full) {
+            self.store.fault = Some(fault);
+        }
         self.store.failures += 1;
         self.counters.commit_failures += 1;
         let pause = Duration::from_millis(250) * (1 << self.store.failures.min(6));

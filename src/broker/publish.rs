@@ -9,6 +9,7 @@ use super::ids::{ConnectionId, SessionKey};
 use super::layout::{Received, Source};
 use super::listeners::ListenerId;
 use super::message::{Message, Parts, travels};
+use super::retained::Owner;
 use super::route::Refused;
 use crate::access::Action;
 use crate::base::Moment;
@@ -175,7 +176,8 @@ impl Broker {
             }
         } else {
             let message = message.get_or_insert_with(|| Arc::new(Message::new(parts)));
-            self.retained.set(message.clone());
+            let owner = if store { Owner::Client } else { Owner::Gateway };
+            self.retained.set(message.clone(), owner);
         }
         if !store {
             return false;

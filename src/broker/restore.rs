@@ -6,6 +6,7 @@ use super::group::OpenGroup;
 use super::ids::{MessageId, SessionKey, SessionNumber};
 use super::listeners::Listeners;
 use super::outgoing::{Entry, Progress};
+use super::retained::Owner;
 use super::session::{Session, Sessions};
 use super::subscriptions::{FilterId, Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
@@ -74,7 +75,7 @@ impl Broker {
             session.subscriptions.push(id);
         }
         for message in memory.retained {
-            self.retained.set(Arc::new(message));
+            self.retained.set(Arc::new(message), Owner::Client);
         }
         let states = latest_states(&memory.states, &keys);
         self.remember_rows(&memory.states, &states);

@@ -9,11 +9,23 @@ use std::sync::Arc;
 
 /// All retained messages, by topic name.
 #[derive(Debug, Default)]
-pub struct Retained(BTreeSet<ByTopic>);
+pub struct Retained {
+    messages: BTreeSet<ByTopic>,
+    of_clients: usize,
+}
+
+/// Who retains a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// A client of the network: it counts towards the limit.
+    Client,
+    /// The gateway itself: its devices and `$SYS`.
+    Gateway,
+}
 
 /// A message that is found and ordered by its topic name.
 #[derive(Debug)]
-struct ByTopic(Arc<Message>);
+struct ByTopic(Arc<Message>, Owner);
 
 impl Borrow<str> for ByTopic {
     fn borrow(&self) -> &str {
@@ -53,22 +65,32 @@ pub struct Part {
 impl Retained {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.messages.len()
+    }
+
+    /// How many of them clients retain.
+    pub fn of_clients(&self) -> usize {
+        self.of_clients
     }
 
     /// The retained message of a topic.
     pub fn find(&self, topic: &str) -> Option<&Arc<Message>> {
-        self.0.get(topic).map(|ByTopic(message)| message)
+        self.messages.get(topic).map(|ByTopic(message, _)| message)
     }
 
     /// Sets the retained message of its topic.
-    pub fn set(&mut self, message: Arc<Message>) {
-        self.0.replace(ByTopic(message));
+    pub fn set(&mut self, message: Arc<Message>, owner: Owner) {
+        self.of_clients += usize::from(owner == Owner::Client);
+        if let Some(ByTopic(_, owner)) = self.messages.replace(ByTopic(message, owner)) {
+            self.of_clients -= usize::from(owner == Owner::Client);
+        }
     }
 
     /// Forgets the retained message of a topic; tells whether there was one.
     pub fn clear(&mut self, topic: &str) -> bool {
-        self.0.remove(topic)
+        let Some(ByTopic(_, owner)) = self.messages.take(topic) else { return false };
+        self.of_clients -= usize::from(owner == Owner::Client);
+        true
     }
 
     /// The retained messages whose topics match a filter, in the order of the topics: at most `matching` of them,
@@ -83,8 +105,8 @@ impl Retained {
             None => Bound::Included(prefix),
         };
         let mut part = Part { messages: vec![], rest: None };
-        let topics = self.0.range::<str, _>((start, Bound::Unbounded));
-        for (count, ByTopic(message)) in topics.take_while(|by| by.0.topic().starts_with(prefix)).enumerate() {
+        let topics = self.messages.range::<str, _>((start, Bound::Unbounded));
+        for (count, ByTopic(message, _)) in topics.take_while(|by| by.0.topic().starts_with(prefix)).enumerate() {
             if TopicName::new(message.topic()).is_ok_and(|topic| matches(filter, topic)) {
                 part.messages.push(message.clone());
             }
@@ -121,9 +143,9 @@ mod tests {
         let mut retained = Retained::default();
         let topics = ["a", "a/b", "a/b/c", "a-b", "b", "a/c", "$SYS/x", "/a", "a/"];
         for topic in topics {
-            retained.set(message(topic));
+            retained.set(message(topic), Owner::Client);
         }
-        retained.set(message("b"));
+        retained.set(message("b"), Owner::Client);
         assert_eq!(retained.len(), topics.len());
         for text in ["#", "a/#", "+/b", "a/+", "+", "b", "$SYS/#", "a/b/#", "nothing/#", "/+"] {
             let filter = TopicFilter::new(text).expect("valid");
@@ -148,8 +170,12 @@ mod tests {
     #[test]
     fn clearing_forgets_one_topic() {
         let mut retained = Retained::default();
-        retained.set(message("a"));
+        retained.set(message("a"), Owner::Gateway);
+        assert_eq!((retained.len(), retained.of_clients()), (1, 0));
+        retained.set(message("a"), Owner::Client);
+        assert_eq!((retained.len(), retained.of_clients()), (1, 1));
         assert!(retained.clear("a") && !retained.clear("a"));
+        assert_eq!(retained.of_clients(), 0);
         assert!(retained.find("a").is_none());
     }
 }

@@ -108,7 +108,10 @@ impl Broker {
     fn admits(&self, source: &Source<'_>, publication: &Publication, targets: &[Target]) -> bool {
         let parts = &source.parts;
         let is_new_retained = parts.retain && !parts.payload.is_empty() && self.retained.find(parts.topic).is_none();
-        if is_new_retained && self.retained.len() >= self.limits.retained_messages as usize {
+        if is_new_retained
+            && publication.store_retained
+            && self.retained.of_clients() >= self.limits.retained_messages as usize
+        {
             return false;
         }
         let is_qos_0 = parts.qos == QoS::AtMostOnce;

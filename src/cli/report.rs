@@ -17,8 +17,8 @@ pub fn contents(settings: &Settings) -> String {
 }
 
 /// What is there, and the first commands to try. `has_gpiochip` decides where the lines come from if the
-/// configuration leaves it open.
-pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool) -> String {
+/// configuration leaves it open. `program` is how this program was called, so that the commands can be copied.
+pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool, program: &str) -> String {
     let restored = &started.restored;
     let mut text = format!(
         "kept from before: {}, {}, {}\n",
@@ -28,7 +28,7 @@ pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool) -> Stri
     );
     text.push_str(&devices(settings, has_gpiochip));
     if let Some(address) = started.plain_address() {
-        text.push_str(&first_commands(settings, address, has_gpiochip));
+        text.push_str(&first_commands(settings, address, has_gpiochip, program));
     }
     text
 }
@@ -74,21 +74,21 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
 }
 
 /// Commands that show what there is: to watch, to switch something, to press something simulated.
-fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool) -> String {
+fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool, program: &str) -> String {
     let base = &settings.gateway.base;
     let to = if address == super::LISTEN_DEFAULT {
         String::new()
     } else {
         format!(" -h {} -p {}", address.ip(), address.port())
     };
-    let mut lines = vec![format!("gatehouse sub{to} -v -t '#'")];
+    let mut lines = vec![format!("{program} sub{to} -v -t '#'")];
     if let Some((device, output)) = first_output(settings) {
-        lines.push(format!("gatehouse pub{to} -t {base}/{device}/{output}/set -m toggle"));
+        lines.push(format!("{program} pub{to} -t {base}/{device}/{output}/set -m toggle"));
     }
     if settings.gpio.is_simulated(has_gpiochip)
         && let Some(line) = first_button(settings)
     {
-        lines.push(format!("gatehouse pub{to} -t '{base}/$gw/simulate/{line}/set' -m press"));
+        lines.push(format!("{program} pub{to} -t '{base}/$gw/simulate/{line}/set' -m press"));
     }
     format!("try: {}", lines.join("\n     "))
 }
@@ -138,14 +138,14 @@ device greenhouse   line  bus uno (simulated Arduino on a pseudo-terminal)
 try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
      gatehouse pub -h 127.0.0.1 -p 4000 -t home/blind/up/set -m toggle
      gatehouse pub -h 127.0.0.1 -p 4000 -t 'home/$gw/simulate/GPIO6/set' -m press";
-        assert_eq!(start(&started, &settings, true), expected);
+        assert_eq!(start(&started, &settings, true, "gatehouse"), expected);
         assert_eq!(contents(&settings), "5 devices, 1 bus");
     }
 
     #[test]
     fn a_plain_broker_is_told_in_two_lines() {
         let started = Started { listening: plain(super::super::LISTEN_DEFAULT), restored: Restored::default() };
-        let text = start(&started, &Settings::default(), true);
-        assert!(text.ends_with("\ntry: gatehouse sub -v -t '#'"), "{text}");
+        let text = start(&started, &Settings::default(), true, "target/debug/gatehouse");
+        assert!(text.ends_with("\ntry: target/debug/gatehouse sub -v -t '#'"), "{text}");
     }
 }

@@ -72,5 +72,6 @@ fn announce(started: &Started, settings: &Settings) {
     for listening in &started.listening {
         println!("listening on {listening}");
     }
-    println!("{}", report::start(started, settings, drivers::has_gpiochip()));
+    let program = std::env::args().next().unwrap_or_else(|| "gatehouse".into());
+    println!("{}", report::start(started, settings, drivers::has_gpiochip(), &program));
 }

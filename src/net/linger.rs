@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 /// How many more may linger.
 static ROOM: Semaphore = Semaphore::const_new(LINGERING);
 
-/// Closes a stream to which everything was written.
+/// Closes a stream to which everything was written. TLS and WebSocket have said good-bye in their own way.
 pub(super) fn linger(io: Io) {
     match io {
         Io::Tcp(stream) => keep(stream),

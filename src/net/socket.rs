@@ -125,6 +125,12 @@ impl Socket {
         }
     }
 
+    /// Closes it like [`Socket::close`], gently enough for a client that is still sending to read what was written.
+    pub fn leave(mut self) {
+        self.io.farewell(&mut Context::from_waker(&self.waker));
+        linger(self.io);
+    }
+
     /// Whether the last write did not take everything.
     #[inline]
     pub fn is_blocked(&self) -> bool {
@@ -135,12 +141,6 @@ impl Socket {
     #[inline]
     pub fn unblock(&mut self) -> bool {
         std::mem::take(&mut self.is_blocked)
-    }
-
-    /// Closes the connection after everything was written, gently enough for the client to read it.
-    pub fn leave(mut self) {
-        self.io.farewell(&mut Context::from_waker(&self.waker));
-        linger(self.io);
     }
 
     /// Puts the connection on the ready list again.

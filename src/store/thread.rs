@@ -76,7 +76,14 @@ impl Store {
         let connection = open(&directory, &frames)?;
         let (memory, base) = read::memory(&connection)?;
         let (requests, inbox) = sync_channel(REQUESTS);
-        let worker = Worker { directory, frames, connection: Some(connection), base, clock_kept: Instant::now() };
+        let worker = Worker {
+            directory,
+            frames,
+            connection: Some(connection),
+            base,
+            clock_kept: Instant::now(),
+            checkpoint_fails: false,
+        };
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || worker.run(&inbox, &reply))
@@ -130,6 +137,8 @@ struct Worker {
     /// The store's clock at the start of this run, in microseconds.
     base: u64,
     clock_kept: Instant,
+    /// The log could not be copied last time; said once.
+    checkpoint_fails: bool,
 }
 
 impl Worker {
@@ -212,8 +221,13 @@ impl Worker {
             return;
         }
         let Some(connection) = &self.connection else { return };
-        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            warn!(%error, "the log could not be copied into the database");
+        match connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            Ok(()) => self.checkpoint_fails = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.checkpoint_fails, true) {
+                    warn!(%error, "the log could not be copied into the database; it is tried again");
+                }
+            }
         }
         self.frames.store(0, Ordering::Relaxed);
     }

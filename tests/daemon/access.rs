@@ -322,6 +322,12 @@ fn a_gateway_goes_on_where_mosquitto_was() {
     let house = House { directory: data_dir() };
     let dry = house.run(&["import", "mosquitto", source, "--dry-run"], "");
     assert_eq!((code(&dry), house.path("users.toml").exists()), (0, false));
+    let web = mosquitto.path().join("conf.d/web.conf");
+    std::fs::write(&web, "listener 9001\nprotocol websockets\n").expect("our own directory");
+    let dry = house.run(&["import", "mosquitto", source, "--dry-run"], "");
+    let listener = "[[broker.listener]]\nbind = \"0.0.0.0:9001\"\nprotocol = \"websocket\"\n";
+    assert!(String::from_utf8_lossy(&dry.stdout).contains(listener), "{dry:?}");
+    std::fs::remove_file(&web).expect("our own file");
     let done = house.run(&["import", "mosquitto", source], "");
     assert_eq!(code(&done), 0, "{done:?}");
     let told = String::from_utf8_lossy(&done.stderr).into_owned();

@@ -1,7 +1,7 @@
 //! Users and rules: who comes in, who may publish, and what is never delivered.
 
 use super::support::{Bench, Got, message, properties, will};
-use crate::access::{Access, Allowance, PasswordHash, Pattern, Rule, Who};
+use crate::access::{Access, Action, Allowance, PasswordHash, Pattern, Rule, Who};
 use crate::base::limits::{AUTHENTICATIONS_WAITING, PACKET_SIZE_BEFORE_CONNECT};
 use crate::broker::{ConnectionId, Input, Verdict};
 use crate::mqtt::packet::{AckKind, Credentials};
@@ -353,4 +353,94 @@ fn whoever_is_a_user_no_more_is_sent_away() {
     bench.broker.handle(bench.now, access(&["bert"], &rules()[2..3], false));
     bench.verdict(Verdict::Right);
     assert_eq!(bench.got(3), [Got::Connack { present: false, reason: 0x86 }]);
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
+const USERS: [&str; 3] = ["anna", "bert", "carl"];
+const TOPICS: [&str; 4] = ["a/x", "a/y", "b/x", "own/bert"];
+
+/// Rules drawn by lot, in both forms: for the broker, and for the one who checks it.
+fn random_rules(numbers: &mut Numbers) -> (Vec<&'static str>, Vec<(Who, Allowance, &'static str)>) {
+    let users = USERS.into_iter().filter(|_| numbers.below(6) > 0).collect();
+    let allowances = [Allowance::Read, Allowance::Write, Allowance::ReadWrite, Allowance::Deny];
+    let patterns = ["#", "a/#", "+/x", "b/x", "own/%u", "a/y"];
+    let mut rule = |_| {
+        let who = if numbers.below(3) == 0 { Who::Everyone } else { user(numbers.pick(&USERS)) };
+        (who, numbers.pick(&allowances), numbers.pick(&patterns))
+    };
+    let rules = (0..5).map(&mut rule).collect();
+    (users, rules)
+}
+
+/// What the rules allow, asked of the rules alone.
+fn judge(users: &[&str], rules: &[(Who, Allowance, &'static str)]) -> Access {
+    match access(users, rules, false) {
+        Input::AccessChanged(access) => *access,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Random histories of connections, losses, subscriptions, publications and changed rules. Whatever is delivered was
+/// allowed to its publisher when it was published and is allowed to its reader now.
+#[test]
+fn every_delivery_is_justified() {
+    let (mut numbers, mut delivered, mut changes) = (Numbers(3), 0, 0);
+    for _ in 0..300 {
+        let mut bench = Bench::new();
+        let (mut users, mut rules) = random_rules(&mut numbers);
+        bench.broker.handle(bench.now, access(&users, &rules, false));
+        for step in 0..80_u16 {
+            let id = u32::try_from(numbers.below(3)).expect("small");
+            let name = USERS[id as usize];
+            let is_in = users.contains(&name) && bench.is_open(id);
+            match numbers.below(16) {
+                0..3 if users.contains(&name) && !is_in => kept(&mut bench, id, name),
+                6 if is_in => bench.lose(id),
+                3..6 if is_in => bench.subscribe(id, numbers.pick(&["#", "a/+", "b/x", "own/#"]), QoS::AtLeastOnce),
+                7 => {
+                    (users, rules) = random_rules(&mut numbers);
+                    bench.broker.handle(bench.now, access(&users, &rules, false));
+                    bench.turn();
+                    changes += 1;
+                }
+                _ if is_in => {
+                    let (topic, retain) = (numbers.pick(&TOPICS), numbers.below(4) == 0);
+                    let was_allowed = judge(&users, &rules).allows(Some(name), name, Action::Write, topic);
+                    let payload = if was_allowed { "allowed" } else { "forbidden" };
+                    bench.publish_with(
+                        id,
+                        topic,
+                        payload,
+                        numbers.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce]),
+                        step + 1,
+                        retain,
+                    );
+                }
+                _ => {}
+            }
+            let access = judge(&users, &rules);
+            for (reader, name) in (0..).zip(USERS) {
+                for got in bench.got(reader) {
+                    let Got::Publish { topic, payload, .. } = got else { continue };
+                    assert_eq!(payload, "allowed", "{topic}");
+                    assert!(access.allows(Some(name), name, Action::Read, &topic), "{name} {topic} {rules:?}");
+                    delivered += 1;
+                }
+            }
+        }
+    }
+    assert!(delivered > 300 && changes > 100, "{delivered} delivered, {changes} changes");
 }

@@ -13,7 +13,7 @@ use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub struct Bench {
     received: BTreeMap<Id, Vec<u8>>,
     versions: BTreeMap<Id, Version>,
     pub closed: Vec<Id>,
+    open: BTreeSet<Id>,
     /// Passwords that the broker wants compared; see [`Bench::verdict`].
     pub asked: VecDeque<Authenticate>,
     /// Connections whose CONNECT went on after that.
@@ -146,6 +147,7 @@ impl Bench {
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
             closed: vec![],
+            open: BTreeSet::new(),
             asked: VecDeque::new(),
             resumed: vec![],
         }
@@ -174,26 +176,28 @@ impl Bench {
     ) -> Vec<Got> {
         let mut connect = plain_connect(client, version);
         change(&mut connect);
-        self.connect_from(Arrival::new(self.origin, self.now), id, &connect)
+        self.arrive(Arrival::new(self.origin, self.now), id, &connect)
     }
 
     /// Connects as a part of the gateway.
     pub fn connect_built_in(&mut self, id: Id, client: &str) -> Vec<Got> {
         let arrival = Arrival::new(Origin::BuiltIn, self.now);
-        self.connect_from(arrival, id, &plain_connect(client, Version::V5))
+        self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
     /// Connects as a client whose certificate tells who it is.
     pub fn connect_proved(&mut self, id: Id, client: &str, user: &str) -> Vec<Got> {
         let arrival = Arrival { identity: Some(user.into()), ..Arrival::new(self.origin, self.now) };
-        self.connect_from(arrival, id, &plain_connect(client, Version::V5))
+        self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
-    fn connect_from(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
+    fn arrive(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];
         connect.encode(&mut bytes);
-        self.open_from(arrival, id);
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), arrival));
+        self.open.insert(id);
+        self.received.insert(id, vec![]);
         self.versions.insert(id, version);
         self.send(id, &bytes);
         self.got(id)
@@ -201,11 +205,8 @@ impl Bench {
 
     /// A connection is opened, on which nothing is sent yet.
     pub fn open(&mut self, id: Id) {
-        self.open_from(Arrival::new(self.origin, self.now), id);
-    }
-
-    fn open_from(&mut self, arrival: Arrival, id: Id) {
-        self.broker.handle(self.now, Input::Opened(ConnectionId(id), arrival));
+        self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
+        self.open.insert(id);
         self.received.insert(id, vec![]);
     }
 
@@ -267,8 +268,14 @@ impl Bench {
 
     /// The connection is lost.
     pub fn lose(&mut self, id: Id) {
+        self.open.remove(&id);
         self.broker.handle(self.now, Input::Closed(ConnectionId(id)));
         self.turn();
+    }
+
+    /// Whether a client's connection was neither lost nor closed since it was opened.
+    pub fn is_open(&self, id: Id) -> bool {
+        self.open.contains(&id)
     }
 
     /// Time passes, tick by tick.
@@ -291,6 +298,7 @@ impl Bench {
                 Output::Close(connection) => {
                     self.flush(connection);
                     self.closed.push(connection.0);
+                    self.open.remove(&connection.0);
                     self.broker.handle(self.now, Input::Closed(connection));
                 }
                 Output::Authenticate(asked) => self.asked.push_back(asked),

@@ -1,8 +1,9 @@
 //! mosquitto.conf: what it means for the gateway.
 
+use super::listener::Listener;
 use super::{Left, Lines, acl, passwords, written};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,13 +25,6 @@ pub struct Conf {
     pub left: Vec<Left>,
 }
 
-#[derive(Debug)]
-struct Listener {
-    place: String,
-    text: String,
-    address: Result<SocketAddr, &'static str>,
-}
-
 /// Limits of mosquitto, ours for them, and the value that stands for no limit.
 const LIMITS: [(&str, &str, &str); 7] = [
     ("max_connections", "connections", "-1"),
@@ -41,10 +35,6 @@ const LIMITS: [(&str, &str, &str); 7] = [
     ("max_packet_size", "packet_size", "0"),
     ("message_size_limit", "packet_size", "0"),
 ];
-
-/// Options that make a listener something else than plain TCP.
-const NOT_PLAIN: [&str; 8] =
-    ["cafile", "capath", "certfile", "keyfile", "psk_hint", "psk_file", "require_certificate", "protocol"];
 
 impl Conf {
     /// Reads a configuration and everything it includes.
@@ -85,42 +75,21 @@ impl Conf {
     fn option(&mut self, place: &str, line: &str, key: &str, value: &str) {
         let limit = LIMITS.iter().find(|(theirs, ..)| *theirs == key);
         match (key, value) {
-            ("listener", _) => self.listener(place, line, value),
-            ("port", _) => self.listener(place, line, value),
+            ("listener" | "port", _) => self.listeners.push(Listener::new(place, line, value)),
             ("allow_anonymous", "true") => self.anonymous = Some(true),
             ("allow_anonymous", "false") => self.anonymous = Some(false),
             ("password_file", _) => self.password_files.push(self.find(value)),
             ("acl_file", _) => self.acl_files.push(self.find(value)),
-            ("protocol", "mqtt") | ("persistence", "true") | ("per_listener_settings", "false") => {}
-            (key, _) if NOT_PLAIN.contains(&key) => {
-                if let Some(listener) = self.listeners.last_mut() {
-                    listener.address = Err("it is not plain MQTT over TCP, and must not become that in silence");
-                }
-                self.left.push(Left::new(place, line, reason(key)));
-            }
+            ("persistence", "true") | ("per_listener_settings", "false") => {}
             (_, value) if limit.is_some_and(|(_, _, none)| *none == value) => {
                 self.left.push(Left::new(place, line, "everything has a limit here; its default stays"));
             }
-            (_, value) => match (limit, value.parse()) {
+            (key, value) => match (limit, value.parse()) {
                 (Some((_, ours, _)), Ok(number)) => drop(self.limits.insert(ours, number)),
+                (_, _) if self.listeners.last_mut().is_some_and(|listener| listener.option(key, value)) => {}
                 (_, _) => self.left.push(Left::new(place, line, reason(key))),
             },
         }
-    }
-
-    fn listener(&mut self, place: &str, text: &str, value: &str) {
-        let mut words = value.split_whitespace();
-        let port = words.next().and_then(|port| port.parse::<u16>().ok()).filter(|port| *port > 0);
-        let address = match (port, words.next()) {
-            (None, _) => Err("it is no TCP port"),
-            (Some(port), None) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
-            (Some(port), Some("localhost")) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-            (Some(port), Some(address)) => {
-                let address = address.parse::<IpAddr>();
-                address.map(|address| SocketAddr::new(address, port)).map_err(|_| "write an IP address here")
-            }
-        };
-        self.listeners.push(Listener { place: place.to_owned(), text: text.to_owned(), address });
     }
 
     /// A file where it is said to be, or beside the configuration if that was copied from elsewhere.
@@ -133,9 +102,14 @@ impl Conf {
         }
     }
 
-    /// The addresses to listen on.
+    /// The addresses to listen on for plain MQTT over TCP.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.address.ok()).collect()
+        self.listeners.iter().filter_map(Listener::plain_address).collect()
+    }
+
+    /// The tables of all other listeners.
+    pub fn listener_tables(&self) -> impl Iterator<Item = String> {
+        self.listeners.iter().filter_map(Listener::table)
     }
 
     /// Whether clients may come without a user name: since 2.0 only where it is said, or where no listener is.
@@ -146,9 +120,8 @@ impl Conf {
     /// The users file; none where everyone may do everything.
     pub fn users(&mut self) -> Result<Option<String>, ExitCode> {
         for listener in &self.listeners {
-            if let Err(why) = listener.address {
-                self.left.push(Left::new(&listener.place, &listener.text, why));
-            }
+            self.left.extend(listener.left());
+            self.left.extend(listener.certificate_users());
         }
         if self.anonymous() && self.password_files.is_empty() && self.acl_files.is_empty() {
             return Ok(None);
@@ -169,7 +142,9 @@ impl Conf {
 /// Why an option stays behind.
 fn reason(key: &str) -> &'static str {
     match key {
-        key if NOT_PLAIN.contains(&key) => "listeners other than plain TCP are set up by hand",
+        "cafile" | "capath" | "certfile" | "keyfile" | "protocol" | "psk_file" | "psk_hint" | "require_certificate" => {
+            "it belongs to no listener, or is not supported; its listener stays behind with it"
+        }
         "persistence" | "persistence_location" | "persistence_file" | "autosave_interval" | "autosave_on_changes" => {
             "everything that is confirmed is kept, always; [broker] data_dir says where"
         }
@@ -202,16 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn listeners_become_addresses_and_never_lose_their_encryption_in_silence() {
+    fn every_listener_is_carried_over_or_listed() {
         let mut conf = conf(
-            "listener 1883\nlistener 1884 127.0.0.1\nport 1885\nlistener 8883\ncertfile /x\nlistener 0 /s\nlistener 9001 ::1\nprotocol websockets\nlistener 1886 localhost\nprotocol mqtt",
+            "listener 1883\nlistener 8883\ncertfile /c\nkeyfile /k\nlistener 8884\npsk_file /p\nlistener 9001\nprotocol websockets\nhttp_dir /w",
         );
         let found: Vec<String> = conf.addresses().iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["0.0.0.0:1883", "127.0.0.1:1884", "0.0.0.0:1885", "127.0.0.1:1886"]);
+        assert_eq!((found.as_slice(), conf.listener_tables().count()), (&["0.0.0.0:1883".to_owned()][..], 2));
         conf.users().expect("nothing to read");
-        let left: Vec<&str> = conf.left.iter().map(|left| left.text.as_str()).collect();
-        assert_eq!(left, ["certfile /x", "protocol websockets", "listener 8883", "listener 0 /s", "listener 9001 ::1"]);
-        assert_eq!(conf.left[0].place, "m.conf:5");
+        let left: Vec<(&str, &str)> = conf.left.iter().map(|left| (left.place.as_str(), left.text.as_str())).collect();
+        assert_eq!(left, [("m.conf:6", "psk_file /p"), ("m.conf:9", "http_dir /w"), ("m.conf:5", "listener 8884")]);
     }
 
     #[test]

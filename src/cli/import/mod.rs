@@ -2,6 +2,7 @@
 
 mod acl;
 mod conf;
+mod listener;
 mod passwords;
 mod written;
 

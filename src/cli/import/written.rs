@@ -33,6 +33,7 @@ id = \"gw1\"
             _ = writeln!(text, "{key} = {value}");
         }
     }
+    text.extend(conf.listener_tables());
     text
 }
 
@@ -78,6 +79,6 @@ fn subject(who: &Who) -> String {
 }
 
 /// A text as TOML writes it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
