@@ -1,10 +1,10 @@
 //! What is confirmed is kept; what need not be kept is not written.
 
-use super::support::{Bench, Got, message};
+use super::support::{Bench, Got, message, properties};
 use crate::base::limits::{ELISION_MICROS, Limits, QueueFull};
 use crate::broker::StoreFault;
 use crate::mqtt::packet::AckKind::{Puback, Pubcomp, Pubrec, Pubrel};
-use crate::mqtt::{QoS, Version};
+use crate::mqtt::{Properties, Property, QoS, Version};
 use std::time::Duration;
 
 const SUCCESS: u8 = 0;
@@ -190,6 +190,28 @@ fn a_full_queue_drops_where_the_configuration_wants_it_and_counts() {
         bench.restart();
         let payloads: Vec<_> = bench.connect(1, "reader", Version::V311)[1..].iter().map(payload).collect();
         assert_eq!(payloads, expected);
+    }
+}
+
+#[test]
+fn a_new_session_is_kept_without_waiting_for_anything_else() {
+    let mut bench = Bench::new();
+    bench.connect(1, "alone", Version::V311);
+    bench.pass(Duration::from_secs(1));
+    bench.restart();
+    assert_eq!(bench.connect(1, "alone", Version::V311), [Got::Connack { present: true, reason: SUCCESS }]);
+}
+
+#[test]
+fn a_changed_expiry_is_kept_without_waiting_for_anything_else() {
+    let mut bench = Bench::new();
+    for seconds in [100, 10] {
+        let expiry = properties(Property::SessionExpiryInterval(seconds));
+        bench.connect_with(1, "alone", Version::V5, |connect| connect.properties = Properties::from_checked(&expiry));
+        bench.pass(Duration::from_secs(1));
+        let kept: Vec<u32> = bench.disk.memory.sessions.iter().map(|(_, _, expiry)| *expiry).collect();
+        assert_eq!(kept, [seconds]);
+        bench.lose(1);
     }
 }
 
