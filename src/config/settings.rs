@@ -20,6 +20,8 @@ pub struct Settings {
     pub buses: Vec<BusSettings>,
     /// Devices, in the order of the files.
     pub devices: Vec<DeviceSettings>,
+    /// Outputs of which at most one is on, within a device and across devices.
+    pub interlocks: Vec<Interlock>,
 }
 
 /// `[gateway]`: who this gateway is.
@@ -180,6 +182,15 @@ pub enum DriverSettings {
 }
 
 impl DriverSettings {
+    /// Whether anything of the device can be commanded.
+    pub fn takes_commands(&self) -> bool {
+        match self {
+            Self::Gpio(gpio) => !gpio.outputs.is_empty(),
+            Self::Line(line) => !line.outputs.is_empty(),
+            Self::Onewire(_) => false,
+        }
+    }
+
     /// The word for the driver, as in the file and in `$meta`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -195,8 +206,6 @@ impl DriverSettings {
 pub struct GpioDevice {
     /// Outputs, such as relays.
     pub outputs: Vec<GpioOutput>,
-    /// Which of them exclude each other.
-    pub interlock: Option<Interlock>,
     /// Inputs, such as contacts.
     pub inputs: Vec<GpioInput>,
     /// Buttons.
@@ -299,8 +308,6 @@ pub struct LineDevice {
     pub properties: Vec<LineProperty>,
     /// Values it can be told.
     pub outputs: Vec<LineOutput>,
-    /// Which of the outputs exclude each other.
-    pub interlock: Option<Interlock>,
 }
 
 /// How a line is cut into keys and values.
