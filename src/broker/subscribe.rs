@@ -63,9 +63,7 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
-        if !self.may_subscribe(key, filter) {
-            return Err(ReasonCode::NOT_AUTHORIZED);
-        }
+        self.may_subscribe(key, filter)?;
         let session = self.sessions.at_mut(key);
         let subscriptions = session.subscriptions.as_slice();
         let is_known = || self.subscriptions.find(filter.as_str()).is_some_and(|id| subscriptions.contains(&id));
