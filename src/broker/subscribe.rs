@@ -64,6 +64,9 @@ impl Broker {
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
         self.may_subscribe(key, filter)?;
+        if self.is_too_deep(filter.shared().ok().flatten().map_or(filter, |shared| shared.filter).as_str()) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
         let session = self.sessions.at_mut(key);
         let subscriptions = session.subscriptions.as_slice();
         let is_known = || self.subscriptions.find(filter.as_str()).is_some_and(|id| subscriptions.contains(&id));
