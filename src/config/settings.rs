@@ -61,6 +61,20 @@ pub struct BrokerSettings {
 pub struct BrokerLimits {
     /// Network connections at one time.
     pub connections: Option<u64>,
+    /// Connections of one address at one time.
+    pub connections_per_address: Option<u64>,
+    /// Connections opened in a second, in all.
+    pub connect_rate: Option<u64>,
+    /// Connections opened in a second by one address.
+    pub connect_rate_per_address: Option<u64>,
+    /// Connections whose CONNECT was not accepted yet.
+    pub unauthenticated: Option<u64>,
+    /// How long a connection may take to its CONNECT, in seconds.
+    pub connect_timeout: Option<u64>,
+    /// The longest packet before CONNECT was accepted, in bytes.
+    pub packet_size_before_connect: Option<u64>,
+    /// The largest will, in bytes.
+    pub will_size: Option<u64>,
     /// The longest packet that is accepted, in bytes.
     pub packet_size: Option<u64>,
     /// Messages sent and not completed, per session.
@@ -73,6 +87,14 @@ pub struct BrokerLimits {
     pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
+    /// Their bytes.
+    pub retained_bytes: Option<u64>,
+    /// Levels of a topic name or filter.
+    pub topic_levels: Option<u64>,
+    /// Sessions in all.
+    pub sessions: Option<u64>,
+    /// Subscriptions of one client.
+    pub subscriptions: Option<u64>,
     /// The longest keep alive, in seconds.
     pub keep_alive: Option<u64>,
 }

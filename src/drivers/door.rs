@@ -293,7 +293,7 @@ impl Door {
     }
 
     /// Publishes a property's verified value.
-    pub(super) fn state(&mut self, property: &str, value: Value) -> Result<(), DriverError> {
+    pub(super) fn state(&mut self, property: &str, value: &Value) -> Result<(), DriverError> {
         let message = Message::new(self.topics.property(property), value.to_string()).retained();
         if self.remembered.iter().any(|id| id == property) {
             return self.remember(message);

@@ -147,13 +147,13 @@ impl<'d> Device<'d> {
         if let Some(output) = self.gpio.outputs.iter().position(|output| output.id == property) {
             let on = self.lines.read(output)?;
             self.tell_outputs(OutputInput::Observed { output, on })?;
-            self.door.state(property, Value::Boolean(on))?;
+            self.door.state(property, &Value::Boolean(on))?;
         } else if let Some(index) = self.gpio.inputs.iter().position(|input| input.id == property) {
             let on = self.lines.read(self.gpio.outputs.len() + index)?;
             self.levels[index].handle(self.house.clock.now(), on);
             self.settle_level(index)?;
             if let Some(level) = self.levels[index].level() {
-                self.door.state(property, Value::Boolean(level))?;
+                self.door.state(property, &Value::Boolean(level))?;
             }
         }
         Ok(())
@@ -163,7 +163,7 @@ impl<'d> Device<'d> {
     fn settle_level(&mut self, index: usize) -> Result<(), DriverError> {
         let Some((level, at)) = self.levels[index].poll_output(self.house.clock.now()) else { return Ok(()) };
         match index.checked_sub(self.gpio.inputs.len()) {
-            None => self.door.state(&self.gpio.inputs[index].id, Value::Boolean(level)),
+            None => self.door.state(&self.gpio.inputs[index].id, &Value::Boolean(level)),
             Some(button) => {
                 self.buttons[button].handle(at, level);
                 self.tell_clicks(button)
@@ -203,7 +203,7 @@ impl<'d> Device<'d> {
             match event {
                 OutputEvent::Write { output, on } => self.write(output, on)?,
                 OutputEvent::State { output, on } => {
-                    self.door.state(&self.gpio.outputs[output].id, Value::Boolean(on))?;
+                    self.door.state(&self.gpio.outputs[output].id, &Value::Boolean(on))?;
                 }
                 OutputEvent::Target { output, on } => self.door.target(&self.gpio.outputs[output].id, on)?,
                 OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(&self.gpio.outputs[output].id, lost)?,

@@ -268,7 +268,7 @@ impl<'d> Device<'d> {
         let reported = &mut self.values[index];
         reported.stale_at = property.stale_after.map(|after| self.house.clock.now() + after);
         if reported.value.replace(value) != Some(value) {
-            self.door.state(&property.id, Value::Number(value))?;
+            self.door.state(&property.id, &Value::Number(value))?;
         }
         Ok(true)
     }
@@ -310,12 +310,12 @@ impl<'d> Device<'d> {
     fn read_again(&mut self, property: &str) -> Result<(), DriverError> {
         if let Some(index) = self.line.properties.iter().position(|known| known.id == property) {
             if let Some(value) = self.values[index].value {
-                self.door.state(property, Value::Number(value))?;
+                self.door.state(property, &Value::Number(value))?;
             }
         } else if let Some(output) = self.line.outputs.iter().position(|output| output.id == property)
             && let Some(on) = self.outputs.state(output)
         {
-            self.door.state(property, Value::Boolean(on))?;
+            self.door.state(property, &Value::Boolean(on))?;
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ impl<'d> Device<'d> {
         match event {
             // Without a port nothing is written; the outputs were told that it is lost.
             OutputEvent::Write { .. } => Ok(()),
-            OutputEvent::State { output, on } => self.door.state(id(output), Value::Boolean(*on)),
+            OutputEvent::State { output, on } => self.door.state(id(output), &Value::Boolean(*on)),
             OutputEvent::Target { output, on } => self.door.target(id(output), *on),
             OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(id(output), *lost),
             OutputEvent::Result { output, ticket, result } => self.door.result(id(output), *ticket, result),

@@ -78,7 +78,7 @@ impl Thermometer {
             Judgement::Believed(celsius) => {
                 door.well(TEMPERATURE)?;
                 if self.value.replace(celsius) != Some(celsius) || again {
-                    door.state(TEMPERATURE, Value::Number(celsius))?;
+                    door.state(TEMPERATURE, &Value::Number(celsius))?;
                 }
                 door.online()
             }
