@@ -182,6 +182,19 @@ impl<'d> Table<'d> {
         tables
     }
 
+    /// Every text of the table, with its key, whatever the keys are.
+    pub(super) fn all_texts<T>(&mut self, parse: impl Fn(&str) -> Result<T, Mistake>) -> Vec<(Placed<String>, T)> {
+        let mut found = Vec::new();
+        for (name, value) in self.entries {
+            let key = name.get_ref().to_string();
+            let place = self.at(name.span(), &key);
+            if let Some(text) = self.parsed(&key, value, |value| parse(string(value)?)) {
+                found.push((Placed { value: key, place }, text.value));
+            }
+        }
+        found
+    }
+
     /// The tables of an array of tables, as `[[…]]` writes it.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Table<'d>> {
         let Some((place, value)) = self.find(key) else { return Vec::new() };

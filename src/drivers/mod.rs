@@ -11,9 +11,13 @@ mod door;
 mod gateway;
 mod gpio;
 mod line;
+mod modbus;
 mod onewire;
+mod say;
+mod serial;
 mod simulation;
 mod supervise;
+mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
 
@@ -23,7 +27,9 @@ use crate::device::{Interlock, Meta, OutputSettings, PropertyMeta};
 use clock::Clock;
 use gpio::gpiochip;
 use gpio::lines::{Backend, LineError};
+use modbus::BusDoor;
 use simulation::Simulation;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -40,6 +46,9 @@ enum DriverError {
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The bus of the device is not there.
+    #[error("{0}")]
+    Bus(&'static str),
 }
 
 /// Why a driver starts.
@@ -59,6 +68,8 @@ struct House {
     clock: Clock,
     gpio: Backend,
     simulation: Simulation,
+    /// The ways to those buses that several devices share.
+    buses: Arc<BTreeMap<String, BusDoor>>,
 }
 
 impl House {
@@ -80,13 +91,15 @@ impl House {
 pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Receiver<bool>) {
     let simulation = Simulation::new(&settings);
     let gpio = backend(settings.gpio);
-    let house = House { settings, connect, clock: Clock::start(), gpio, simulation };
+    let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
+    let house = House { settings, connect, clock: Clock::start(), gpio, simulation, buses };
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);
     let mut last = JoinSet::new();
     last.spawn(supervise::gateway(house.clone(), stop_last.clone()));
     for index in 0..house.settings.buses.len() {
         last.spawn(supervise::simulated_peer(house.clone(), index, stop_last.clone()));
+        last.spawn(supervise::bus(house.clone(), index, stop_last.clone()));
     }
     let mut devices = JoinSet::new();
     for index in 0..house.settings.devices.len() {
