@@ -1,6 +1,6 @@
 //! What drivers that read something are to read, once it is checked.
 
-use crate::device::{Interlock, OutputSettings, ReportSettings};
+use crate::device::{OutputSettings, ReportSettings};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,8 +32,6 @@ pub struct ModbusDevice {
     pub registers: Vec<Register>,
     /// Switches it has.
     pub outputs: Vec<ModbusOutput>,
-    /// Which of the switches exclude each other.
-    pub interlock: Option<Interlock>,
 }
 
 /// The four tables of a Modbus unit.
@@ -118,10 +116,8 @@ pub struct Register {
     pub kind: RegisterKind,
     /// The order of words and bytes.
     pub order: RegisterOrder,
-    /// Factor of the raw number.
-    pub scale: f64,
-    /// Added after scaling.
-    pub offset: f64,
+    /// Factor of the raw number, and what is added then.
+    pub scaling: Option<(f64, f64)>,
     /// The lowest and the highest bit of a field.
     pub bits: Option<(u8, u8)>,
     /// Words in the place of numbers.

@@ -4,6 +4,7 @@ use super::problem::{Mistake, Place};
 use super::reader::Report;
 use super::settings::{LineAddress, PortSource, Settings};
 use super::suggest::nearest;
+use crate::device::{Failsafe, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 
 /// The settings read so far, and who claimed what where.
@@ -16,6 +17,10 @@ pub(super) struct House<'d> {
     roms: BTreeMap<String, (String, Place)>,
     units: BTreeMap<(String, u8), String>,
     bus_uses: Vec<BusUse>,
+    /// Every output as `DEVICE/OUTPUT`, with what it becomes at start and at fault.
+    outputs: BTreeMap<String, (PowerOn, Failsafe)>,
+    /// Outputs that interlocks over devices name.
+    output_uses: Vec<(String, Place)>,
 }
 
 /// A device that is on a bus.
@@ -38,6 +43,8 @@ impl<'d> House<'d> {
             roms: BTreeMap::new(),
             units: BTreeMap::new(),
             bus_uses: Vec::new(),
+            outputs: BTreeMap::new(),
+            output_uses: Vec::new(),
         }
     }
 
@@ -109,9 +116,43 @@ impl<'d> House<'d> {
         self.units.insert((bus.to_owned(), unit), device.to_owned());
     }
 
+    /// An output that interlocks may name. A second one of the same name is a problem already.
+    pub(super) fn claim_output(&mut self, name: String, output: &OutputSettings) {
+        self.outputs.insert(name, (output.power_on, output.failsafe));
+    }
+
+    /// Outputs that an interlock over devices names; whether they exist is known at the end.
+    pub(super) fn use_outputs(&mut self, named: Vec<(String, Place)>) {
+        self.output_uses.extend(named);
+    }
+
+    /// An interlock over devices names outputs that exist, and that nothing but a command switches on: at start and
+    /// at a fault a device does not know where the others stand.
+    fn check_outputs(&self, broken: bool) {
+        for (name, place) in &self.output_uses {
+            match self.outputs.get(name) {
+                None if broken => {}
+                None => {
+                    let hint = match nearest(name, self.outputs.keys().map(String::as_str)) {
+                        Some(meant) => format!("did you mean \"{meant}\"?"),
+                        None => "write DEVICE/OUTPUT, such as \"blind/up\"".to_owned(),
+                    };
+                    self.report.add(place, Mistake::new(format!("there is no output `{name}`"), hint));
+                }
+                Some((PowerOn::Off | PowerOn::Keep, Failsafe::Off | Failsafe::Keep)) => {}
+                Some(_) => {
+                    let what = format!("`{name}` may go on without a command");
+                    let hint = "in an interlock over devices `power_on` and `failsafe` are \"off\" or \"keep\"";
+                    self.report.add(place, Mistake::new(what, hint));
+                }
+            }
+        }
+    }
+
     /// The settings, after the last checks. Unknown names are not reported if a file is `broken`:
     /// what they name may stand in it.
     pub(super) fn finish(self, broken: bool) -> Settings {
+        self.check_outputs(broken);
         let mut owners: BTreeMap<&str, &BusUse> = BTreeMap::new();
         for used in &self.bus_uses {
             if !self.ids.contains_key(&("bus", used.bus.clone())) {

@@ -36,14 +36,14 @@ pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<L
     for (property, table) in table.named_tables("out") {
         ids.claim(&property, "out", &table);
         output_ids.push(property.clone());
-        outputs.extend(line_output(property, table, &read, &mut keys));
+        outputs.extend(line_output(house, id, property, table, &read, &mut keys));
     }
-    let interlock = interlock(table, &output_ids);
+    interlock(house, id, table, &output_ids);
     if !table.has("prop") && !table.has("out") {
         let hint = format!("add [device.{id}.prop.NAME] or [device.{id}.out.NAME]");
         table.problem("the device has no properties", hint);
     }
-    Some(LineDevice { bus: bus?.value, read, properties, outputs, interlock })
+    Some(LineDevice { bus: bus?.value, read, properties, outputs })
 }
 
 fn format(device: &mut Table) -> Option<LineFormat> {
@@ -53,7 +53,7 @@ fn format(device: &mut Table) -> Option<LineFormat> {
     let kind = table.word("format", &FORMATS);
     let kind = table.require("format", kind, "\"kv\"");
     let format = match kind {
-        Some(Kind::KeyValue) => key_value(&mut table),
+        Some(Kind::KeyValue) => Some(key_value(&mut table)),
         Some(Kind::Csv) => csv(&mut table),
         Some(Kind::Json) => Some(LineFormat::Json),
         Some(Kind::Regex) => {
@@ -90,7 +90,7 @@ const COLUMNS_MAX: u64 = 256;
 /// The longest regular expression.
 const PATTERN_LENGTH_MAX: usize = 1024;
 
-fn key_value(table: &mut Table) -> Option<LineFormat> {
+fn key_value(table: &mut Table) -> LineFormat {
     let separator = table.text("separator", one_character);
     let assign = table.text("assign", one_character);
     let place = separator.as_ref().map_or_else(|| table.place().clone(), |separator| separator.place.clone());
@@ -99,7 +99,7 @@ fn key_value(table: &mut Table) -> Option<LineFormat> {
     if separator == assign {
         table.problem_at(&place, "`separator` and `assign` are the same", "they must differ");
     }
-    Some(LineFormat::KeyValue { separator, assign })
+    LineFormat::KeyValue { separator, assign }
 }
 
 fn csv(table: &mut Table) -> Option<LineFormat> {
@@ -190,6 +190,8 @@ fn line_property(
 }
 
 fn line_output(
+    house: &mut House,
+    device: &str,
     id: String,
     mut table: Table,
     format: &LineFormat,
@@ -200,8 +202,8 @@ fn line_output(
     let write = table.require("write", write, "\"PUMP={int}\\n\"");
     let confirm = table.text("confirm", text::positive_duration).map_or(CONFIRM, |placed| placed.value);
     // The far end runs on by itself while the gateway starts: what it does is not changed without being told.
-    let output = output(&mut table, PowerOn::Keep, Failsafe::Off);
-    table.close(&["heartbeat", "min_off"]);
+    let output = output(house, device, &id, &mut table, (PowerOn::Keep, Failsafe::Off));
+    table.close(&[]);
     Some(LineOutput { id, key: key?, write: write?.value, confirm, output })
 }
 

@@ -151,6 +151,15 @@ impl<'d> Table<'d> {
         self.array(key, number)
     }
 
+    /// An array of integers within bounds.
+    pub(super) fn integers(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<u64>,
+    ) -> Option<Placed<Vec<Placed<u64>>>> {
+        self.array(key, |value| integer(value, &bounds))
+    }
+
     /// The table under a key.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'d>> {
         let (place, value) = self.find(key)?;

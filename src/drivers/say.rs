@@ -11,6 +11,8 @@ pub(super) enum Say {
     State { property: String, value: Value },
     /// A property is to be on or off and is not yet; it is as wanted if absent.
     Target { property: String, on: Option<bool> },
+    /// The heartbeat that a property needs was lost, or is back.
+    Heartbeat { property: String, lost: bool },
     /// What became of a command.
     Result { property: String, ticket: Ticket, result: CommandResult },
     /// The values can be trusted from now on.
@@ -30,6 +32,7 @@ impl Say {
             OutputEvent::Write { .. } => None,
             OutputEvent::State { output, on } => Some(Self::State { property: id(output), value: Value::Boolean(on) }),
             OutputEvent::Target { output, on } => Some(Self::Target { property: id(output), on }),
+            OutputEvent::Heartbeat { output, lost } => Some(Self::Heartbeat { property: id(output), lost }),
             OutputEvent::Result { output, ticket, result } => {
                 Some(Self::Result { property: id(output), ticket, result })
             }
@@ -41,6 +44,7 @@ impl Say {
         match self {
             Self::State { property, value } => door.state(&property, &value),
             Self::Target { property, on } => door.target(&property, on),
+            Self::Heartbeat { property, lost } => door.heartbeat(&property, lost),
             Self::Result { property, ticket, result } => door.result(&property, ticket, &result),
             Self::Online => door.online(),
             Self::Offline => door.offline(),

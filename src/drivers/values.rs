@@ -9,64 +9,82 @@ use std::collections::VecDeque;
 /// The reported properties of one device; they are told apart by their index.
 #[derive(Debug)]
 pub(super) struct Values {
-    properties: Vec<(String, Reported)>,
+    properties: Vec<Property>,
     says: VecDeque<Say>,
+}
+
+#[derive(Debug)]
+struct Property {
+    id: String,
+    reported: Reported,
+    /// Whether it was told that something is wrong with it.
+    is_in_trouble: bool,
+}
+
+impl Property {
+    fn trouble(&mut self, kind: &'static str, text: String) -> Say {
+        self.is_in_trouble = true;
+        Say::Trouble { part: self.id.clone(), kind, text }
+    }
+
+    fn state(&self, value: Value) -> Say {
+        Say::State { property: self.id.clone(), value }
+    }
 }
 
 impl Values {
     /// Properties that were never read.
     pub(super) fn new<'p>(properties: impl IntoIterator<Item = &'p PropertySettings>) -> Self {
-        let of = |property: &PropertySettings| (property.id.clone(), Reported::new(property.report));
+        let of = |property: &PropertySettings| Property {
+            id: property.id.clone(),
+            reported: Reported::new(property.report),
+            is_in_trouble: false,
+        };
         Self { properties: properties.into_iter().map(of).collect(), says: VecDeque::new() }
     }
 
     /// Takes in a reading; whether it is believed.
     pub(super) fn take(&mut self, now: Moment, index: usize, value: Value) -> bool {
-        let (id, reported) = &mut self.properties[index];
-        let is_believed = match reported.handle(now, value) {
-            Verdict::Publish(value) => {
-                self.says.push_back(Say::State { property: id.clone(), value });
-                true
-            }
-            Verdict::Quiet => true,
+        let property = &mut self.properties[index];
+        match property.reported.handle(now, value) {
+            Verdict::Publish(value) => self.says.push_back(property.state(value)),
+            Verdict::Quiet => {}
             Verdict::Refused(text) => {
-                self.says.push_back(Say::Trouble { part: id.clone(), kind: "range", text });
-                false
+                let say = property.trouble("range", text);
+                self.says.push_back(say);
+                return false;
             }
-        };
-        if is_believed {
-            self.says.push_back(Say::Well { part: id.clone() });
         }
-        is_believed
+        if std::mem::take(&mut property.is_in_trouble) {
+            self.says.push_back(Say::Well { part: property.id.clone() });
+        }
+        true
     }
 
     /// A reading that failed.
     pub(super) fn doubt(&mut self, index: usize, text: impl Into<String>) {
-        let part = self.properties[index].0.clone();
-        self.says.push_back(Say::Trouble { part, kind: "read", text: text.into() });
+        let say = self.properties[index].trouble("read", text.into());
+        self.says.push_back(say);
     }
 
     /// Publishes what is believed of a property once more, for someone who asked.
     pub(super) fn again(&mut self, index: usize) {
-        let (id, reported) = &self.properties[index];
-        let said = |say: &Say| matches!(say, Say::State { property, .. } if property == id);
-        if let Some(value) = reported.current()
-            && !self.says.iter().any(said)
+        let asked = &self.properties[index];
+        let is_said = |say: &Say| matches!(say, Say::State { property, .. } if *property == asked.id);
+        if let Some(value) = asked.reported.current()
+            && !self.says.iter().any(is_said)
         {
-            self.says.push_back(Say::State { property: id.clone(), value: value.clone() });
+            self.says.push_back(asked.state(value.clone()));
         }
     }
 
     /// Lets time pass.
     pub(super) fn pass(&mut self, now: Moment) {
-        for (id, reported) in &mut self.properties {
-            while let Some(due) = reported.poll_due(now) {
+        for property in &mut self.properties {
+            while let Some(due) = property.reported.poll_due(now) {
                 self.says.push_back(match due {
-                    Due::Publish(value) => Say::State { property: id.clone(), value },
-                    Due::Stale => {
-                        let text = "the device does not report it".to_owned();
-                        Say::Trouble { part: id.clone(), kind: "stale", text }
-                    }
+                    Due::Publish(value) => property.state(value),
+                    Due::Stale => property.trouble("stale", "the device does not report it".to_owned()),
                 });
             }
         }
@@ -74,19 +92,19 @@ impl Values {
 
     /// Nothing said before counts any more.
     pub(super) fn lose(&mut self) {
-        for (_, reported) in &mut self.properties {
-            reported.forget();
+        for property in &mut self.properties {
+            property.reported.forget();
         }
     }
 
     /// The property of this id.
     pub(super) fn index_of(&self, id: &str) -> Option<usize> {
-        self.properties.iter().position(|(known, _)| known == id)
+        self.properties.iter().position(|property| property.id == id)
     }
 
     /// When [`pass`](Self::pass) is due.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.properties.iter().filter_map(|(_, reported)| reported.next_deadline()).min()
+        self.properties.iter().filter_map(|property| property.reported.next_deadline()).min()
     }
 
     /// The next thing to tell.

@@ -57,14 +57,16 @@ pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<M
         read_max: read_max.or(known.and_then(|known| known.read_max)).unwrap_or(READ_MAX),
         registers: Vec::new(),
         outputs: Vec::new(),
-        interlock: None,
     };
     if let Some(profile) = profile {
         (device.registers, device.outputs) = profile.with_every(every.unwrap_or(base.every));
     }
     own_properties(table, base, &mut device);
     let ids: Vec<String> = device.outputs.iter().map(|output| output.id.clone()).collect();
-    device.interlock = interlock(table, &ids);
+    for output in &device.outputs {
+        house.claim_output(format!("{id}/{}", output.id), &output.output);
+    }
+    interlock(house, id, table, &ids);
     if device.registers.is_empty() && device.outputs.is_empty() && !table.has("reg") && !table.has("out") {
         let hint = format!("add `profile = \"…\"`, [device.{id}.reg.NAME] or [device.{id}.out.NAME]");
         table.problem("the device has no properties", hint);

@@ -79,7 +79,7 @@ fn read(name: &str, text: &str) -> Result<Profile, String> {
     let problems = report.into_problems();
     match profile {
         Some(profile) if problems.is_empty() => Ok(profile),
-        _ => Err(problems.iter().map(|problem| format!("{problem}\n")).collect()),
+        _ => Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[device.ID.reg.ID]` and `[device.ID.out.ID]` of a Modbus device, and the same tables of a profile.
 
-use super::super::device::output as output_settings;
+use super::super::device::output_settings;
 use super::super::driver_settings::{ModbusOutput, ModbusTable, Register, RegisterKind, RegisterOrder};
 use super::super::problem::Mistake;
 use super::super::property;
@@ -53,8 +53,10 @@ pub(super) fn register(id: String, mut table: Table, common: Common) -> Option<R
     let is_bits = matches!(source, ModbusTable::Coil | ModbusTable::Discrete);
     let kind = kind(&mut table, is_bits);
     let order = table.word("order", &ORDERS).unwrap_or(ORDERS[0].1);
-    let scale = table.number("scale").map_or(1.0, |placed| placed.value);
-    let offset = table.number("offset").map_or(0.0, |placed| placed.value);
+    let scale = table.number("scale").map(|placed| placed.value);
+    let offset = table.number("offset").map(|placed| placed.value);
+    let is_scaled = scale.is_some() || offset.is_some();
+    let scaling = is_scaled.then(|| (scale.unwrap_or(1.0), offset.unwrap_or(0.0)));
     let bits = bits(&mut table, kind);
     let names = names(&mut table, kind);
     let every = table.text("every", text::positive_duration).map_or(common.every, |placed| placed.value);
@@ -64,7 +66,7 @@ pub(super) fn register(id: String, mut table: Table, common: Common) -> Option<R
         table.problem("the register reaches past address 65535", "check `address` and `type`");
     }
     table.close(&["convert"]);
-    Some(Register { property, table: source, address: address?, kind, order, scale, offset, bits, names, every })
+    Some(Register { property, table: source, address: address?, kind, order, scaling, bits, names, every })
 }
 
 fn address(table: &mut Table) -> Option<u16> {
@@ -99,12 +101,9 @@ fn kind(table: &mut Table, is_bits: bool) -> RegisterKind {
 
 /// `bits = [4, 7]`: the lowest and the highest bit of a field, from 0.
 fn bits(table: &mut Table, kind: RegisterKind) -> Option<(u8, u8)> {
-    let bits = table.numbers("bits")?;
-    let last = (kind.length() * 16 - 1) as f64;
-    let is_bit = |number: f64| number.fract() == 0.0 && (0.0..=last).contains(&number);
+    let last = kind.length() as u64 * 16 - 1;
+    let bits = table.integers("bits", 0..=last)?;
     if let [low, high] = bits.value.as_slice()
-        && is_bit(low.value)
-        && is_bit(high.value)
         && low.value <= high.value
         && kind.is_unsigned()
     {
@@ -149,7 +148,7 @@ pub(super) fn output(id: String, mut table: Table, common: Common) -> Option<Mod
     if !table.has("coil") && !table.has("register") {
         table.require::<()>("coil", None, "0");
     }
-    table.close(&["heartbeat", "min_off"]);
+    table.close(&[]);
     let (source, address) = match (coil, register) {
         (Some(coil), _) => (ModbusTable::Coil, coil),
         (None, Some(register)) => (ModbusTable::Holding, register),

@@ -3,11 +3,12 @@
 use super::format::{self, Line, LineReader};
 use crate::base::Moment;
 use crate::config::{LineDevice, LineOutput};
-use crate::device::{OutputEvent, OutputInput, OutputSpec, Outputs, Value};
+use crate::device::{OutputEvent, OutputInput, OutputSpec, Value};
 use crate::drivers::Start;
 use crate::drivers::door::Asked;
 use crate::drivers::say::Say;
 use crate::drivers::serial::{Machine, PORT, PortInput, PortOutput};
+use crate::drivers::switches::{SharedInterlocks, Switches};
 use crate::drivers::values::Values;
 use std::collections::VecDeque;
 
@@ -17,7 +18,7 @@ pub(in crate::drivers) struct LineMachine {
     settings: LineDevice,
     reader: LineReader,
     values: Values,
-    outputs: Outputs,
+    outputs: Switches,
     /// States to bring the outputs into once the device has spoken for the first time.
     restore: Option<Vec<Option<bool>>>,
     is_online: bool,
@@ -27,13 +28,19 @@ pub(in crate::drivers) struct LineMachine {
 
 impl LineMachine {
     /// A device that has not spoken; `last` are the states of its switches before the start.
-    pub(in crate::drivers) fn new(settings: &LineDevice, last: &[Option<bool>], start: Start) -> Self {
+    pub(in crate::drivers) fn new(
+        interlocks: &SharedInterlocks,
+        device: &str,
+        settings: &LineDevice,
+        last: &[Option<bool>],
+        start: Start,
+    ) -> Self {
         let spec = |output: &LineOutput| OutputSpec {
             id: output.id.clone(),
-            settings: output.output,
+            settings: output.output.clone(),
             confirm: Some(output.confirm),
         };
-        let outputs = Outputs::new(settings.outputs.iter().map(spec).collect(), settings.interlock.clone());
+        let outputs = Switches::new(interlocks, device, settings.outputs.iter().map(spec).collect());
         let restore = match start {
             Start::Fresh => outputs.start_states(last),
             Start::AfterFault => outputs.failsafe_states(),
@@ -148,6 +155,13 @@ impl LineMachine {
                     self.outputs.handle(now, OutputInput::Command { output, ticket, command });
                 }
             }
+            Asked::Alive { outputs } => {
+                for id in outputs {
+                    if let Some(output) = self.settings.outputs.iter().position(|output| output.id == id) {
+                        self.outputs.handle(now, OutputInput::Alive { output });
+                    }
+                }
+            }
             // Such a device cannot be asked: what it last said is published again, if it can still be trusted.
             Asked::Get { property } => {
                 if let Some(index) = self.values.index_of(&property) {
@@ -206,6 +220,10 @@ impl Machine for LineMachine {
 
     fn next_deadline(&self) -> Option<Moment> {
         [self.values.next_deadline(), self.outputs.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn switches(&mut self) -> Option<&mut Switches> {
+        Some(&mut self.outputs)
     }
 
     fn is_idle(&self) -> bool {

@@ -7,7 +7,7 @@ pub(super) mod peer;
 pub(super) use machine::LineMachine;
 
 use super::door::Door;
-use super::{DriverError, House, Start, output_meta, remembered, serial, values};
+use super::{DriverError, House, Start, output_meta, serial, values};
 use crate::config::{DeviceSettings, LineDevice, LineKind};
 use crate::device::Meta;
 use tokio::sync::watch;
@@ -24,21 +24,19 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let mut meta = house.describe(device);
+    for output in &line.outputs {
+        let about = output_meta(house, &device.id, &output.id, &output.output);
+        meta.properties.insert(output.id.clone(), about);
+    }
     describe(&mut meta, line);
-    let kept = remembered(line.outputs.iter().map(|output| (&output.id, &output.output)));
-    let base = &house.settings.gateway.base;
-    let door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
+    let outputs: Vec<_> = line.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let door = Door::open(house, device, &meta, start, &outputs).await?;
     let last: Vec<Option<bool>> = line.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
-    let machine = LineMachine::new(line, &last, start);
+    let machine = LineMachine::new(&house.interlocks, &device.id, line, &last, start);
     serial::run(house, &line.bus, door, machine, stop).await
 }
 
 fn describe(meta: &mut Meta, line: &LineDevice) {
-    let ids: Vec<&str> = line.outputs.iter().map(|output| output.id.as_str()).collect();
-    for (index, output) in line.outputs.iter().enumerate() {
-        let property = output_meta(&output.output, index, &ids, line.interlock.as_ref());
-        meta.properties.insert(output.id.clone(), property);
-    }
     for reported in &line.properties {
         let datatype = match reported.kind {
             LineKind::Number => "float",

@@ -36,9 +36,11 @@ fn of_words(register: &Register, words: &[u16]) -> Result<Value, String> {
     let number = match register.kind {
         RegisterKind::Bool => return Ok(Value::Boolean(raw != 0)),
         RegisterKind::U16 | RegisterKind::U32 | RegisterKind::U64 => return unsigned(register, raw),
-        RegisterKind::I16 => f64::from(raw as u16 as i16),
-        RegisterKind::I32 => f64::from(raw as u32 as i32),
-        RegisterKind::I64 => raw as i64 as f64,
+        RegisterKind::I16 => f64::from((raw as u16).cast_signed()),
+        RegisterKind::I32 => f64::from((raw as u32).cast_signed()),
+        RegisterKind::I64 => {
+            float(raw.cast_signed().unsigned_abs()).copysign(if raw.cast_signed() < 0 { -1.0 } else { 1.0 })
+        }
         // As text and back: 230.1 is meant, not 230.10000610351563.
         RegisterKind::F32 => f32::from_bits(raw as u32).to_string().parse().unwrap_or(f64::NAN),
         RegisterKind::F64 => f64::from_bits(raw),
@@ -54,8 +56,8 @@ fn unsigned(register: &Register, raw: u64) -> Result<Value, String> {
     };
     if register.names.is_empty() {
         return match register.bits {
-            Some((low, high)) if low == high && register.scale == 1.0 => Ok(Value::Boolean(raw == 1)),
-            _ => scaled(register, raw as f64),
+            Some((low, high)) if low == high && register.scaling.is_none() => Ok(Value::Boolean(raw == 1)),
+            _ => scaled(register, float(raw)),
         };
     }
     let name = register.names.get(&raw).ok_or_else(|| format!("{raw} has no name"))?;
@@ -76,10 +78,13 @@ fn scaled(register: &Register, number: f64) -> Result<Value, String> {
     if !number.is_finite() {
         return Err("the register holds no number".to_owned());
     }
-    if register.scale == 1.0 && register.offset == 0.0 {
-        return Ok(Value::Number(number));
-    }
-    Ok(Value::Number(rounded(number * register.scale + register.offset)))
+    let scaled = register.scaling.map(|(scale, offset)| rounded(number * scale + offset));
+    Ok(Value::Number(scaled.unwrap_or(number)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counters beyond 2^53 do not exist in a house")]
+fn float(raw: u64) -> f64 {
+    raw as f64
 }
 
 /// Without the dust that binary fractions leave: 2301 × 0.1 is 230.1.
@@ -108,8 +113,7 @@ mod tests {
             address: 0,
             kind,
             order: RegisterOrder::default(),
-            scale: 1.0,
-            offset: 0.0,
+            scaling: None,
             bits: None,
             names: BTreeMap::new(),
             every: Duration::from_secs(1),
@@ -160,18 +164,18 @@ mod tests {
 
     #[test]
     fn scale_offset_bits_and_names() {
-        let tenths = Register { scale: 0.1, ..register(RegisterKind::I16) };
+        let tenths = Register { scaling: Some((0.1, 0.0)), ..register(RegisterKind::I16) };
         assert_eq!(read(&tenths, &[2301]), "230.1");
         assert_eq!(read(&tenths, &[0xFFFF]), "-0.1");
-        assert_eq!(read(&Register { offset: -40.0, ..tenths }, &[615]), "21.5");
+        assert_eq!(read(&Register { scaling: Some((0.1, -40.0)), ..tenths }, &[615]), "21.5");
         let field = Register { bits: Some((4, 7)), ..register(RegisterKind::U16) };
         assert_eq!(read(&field, &[0x12A4]), "10");
         let flag = Register { bits: Some((15, 15)), ..register(RegisterKind::U16) };
         assert_eq!(read(&flag, &[0x8000]), "true");
         let whole = Register { bits: Some((0, 63)), ..register(RegisterKind::U64) };
         assert_eq!(read(&whole, &[0, 0, 0, 9]), "9");
-        let names = BTreeMap::from([(0, "off".to_owned()), (2, "heating".to_owned())]);
-        let named = Register { names, ..field };
+        let words = BTreeMap::from([(0, "off".to_owned()), (2, "heating".to_owned())]);
+        let named = Register { names: words, ..field };
         assert_eq!(read(&named, &[0x0020]), "heating");
         assert_eq!(read(&named, &[0x0010]), "1 has no name");
     }

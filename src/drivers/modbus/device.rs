@@ -6,9 +6,10 @@ use super::plan::{Planned, Point, What, plan, points};
 use super::schedule::{About, Failure, Poll};
 use crate::base::Moment;
 use crate::config::{ModbusDevice, ModbusTable};
-use crate::device::{OutputEvent, OutputInput, OutputSpec, Outputs};
+use crate::device::{OutputEvent, OutputInput, OutputSpec};
 use crate::drivers::door::Asked;
 use crate::drivers::say::Say;
+use crate::drivers::switches::{SharedInterlocks, Switches};
 use crate::drivers::values::Values;
 use crate::drivers::{Start, values};
 use std::collections::{BTreeMap, VecDeque};
@@ -48,24 +49,32 @@ pub(super) struct Device {
     points: Vec<Point>,
     plan: Vec<Planned>,
     values: Values,
-    outputs: Outputs,
+    outputs: Switches,
     /// States to bring the outputs into once all of them were read.
     restore: Option<Vec<Option<bool>>>,
     urgent: BTreeMap<u64, Purpose>,
     tokens: u64,
     is_online: bool,
+    /// Whether it was told that the unit or its bus is lost.
+    is_in_trouble: bool,
     wishes: VecDeque<Wish>,
 }
 
 impl Device {
     /// A unit of which nothing is known; `last` are the states of its switches before the start.
-    pub(super) fn new(settings: &ModbusDevice, last: &[Option<bool>], start: Start) -> Self {
+    pub(super) fn new(
+        interlocks: &SharedInterlocks,
+        device: &str,
+        settings: &ModbusDevice,
+        last: &[Option<bool>],
+        start: Start,
+    ) -> Self {
         let spec = |output: &crate::config::ModbusOutput| OutputSpec {
             id: output.id.clone(),
-            settings: output.output,
+            settings: output.output.clone(),
             confirm: None,
         };
-        let outputs = Outputs::new(settings.outputs.iter().map(spec).collect(), settings.interlock.clone());
+        let outputs = Switches::new(interlocks, device, settings.outputs.iter().map(spec).collect());
         let restore = match start {
             Start::Fresh => outputs.start_states(last),
             Start::AfterFault => outputs.failsafe_states(),
@@ -80,6 +89,7 @@ impl Device {
             urgent: BTreeMap::new(),
             tokens: 0,
             is_online: false,
+            is_in_trouble: false,
             wishes: VecDeque::new(),
             settings: settings.clone(),
         }
@@ -99,11 +109,15 @@ impl Device {
                 }
             }
             (About::Poll(request), Ok(data)) => self.polled(now, &request, &data),
-            (About::Poll(request), Err(Failure::Exception(code))) => self.refused(&request, code),
+            (About::Poll(request), Err(Failure::Exception(code))) => {
+                self.refused(&request, code);
+                self.answers(now);
+                self.online(now);
+            }
             (About::Poll(_) | About::Bus, Err(failure)) => self.lose(now, &failure),
             (About::Bus, Ok(_)) => {}
         }
-        self.collect(now);
+        self.collect();
     }
 
     /// Takes in what someone asks of the device.
@@ -114,6 +128,13 @@ impl Device {
                     self.outputs.handle(now, OutputInput::Command { output, ticket, command });
                 }
             }
+            Asked::Alive { outputs } => {
+                for id in outputs {
+                    if let Some(output) = self.settings.outputs.iter().position(|output| output.id == id) {
+                        self.outputs.handle(now, OutputInput::Alive { output });
+                    }
+                }
+            }
             Asked::Get { property } => {
                 let point = self.points.iter().find(|point| self.id_of(point.what) == property).copied();
                 if let Some(point) = point.filter(|_| self.is_online) {
@@ -121,25 +142,30 @@ impl Device {
                 }
             }
         }
-        self.collect(now);
+        self.collect();
     }
 
     /// Lets time pass.
     pub(super) fn pass(&mut self, now: Moment) {
         self.values.pass(now);
         self.outputs.handle(now, OutputInput::Time);
-        self.collect(now);
+        self.collect();
     }
 
     /// Brings the outputs into their failsafe states.
     pub(super) fn failsafe(&mut self, now: Moment) {
         self.outputs.handle(now, OutputInput::Failsafe);
-        self.collect(now);
+        self.collect();
     }
 
     /// Whether no output is being written or waits to be, or none can be.
     pub(super) fn is_idle(&self) -> bool {
         self.outputs.is_idle() || !self.is_online
+    }
+
+    /// Waits until outputs of other devices let go what they excluded; then [`pass`](Self::pass) is due.
+    pub(super) async fn eased(&mut self) {
+        self.outputs.eased().await;
     }
 
     /// The next thing to do.
@@ -166,8 +192,11 @@ impl Device {
     }
 
     fn polled(&mut self, now: Moment, request: &Request, data: &Data) {
-        let matching = self.plan.iter().filter(|planned| planned.poll.request == *request);
-        let points: Vec<(Point, usize)> = matching.flat_map(|planned| planned.points.clone()).collect();
+        let mut points = Vec::new();
+        for planned in self.plan.iter_mut().filter(|planned| planned.poll.request == *request) {
+            planned.is_answered = true;
+            points.extend_from_slice(&planned.points);
+        }
         self.answers(now);
         for (point, offset) in points {
             match point.what {
@@ -181,17 +210,21 @@ impl Device {
 
     /// The unit answers.
     fn answers(&mut self, now: Moment) {
-        for part in [PORT, UNIT] {
-            self.say(Say::Well { part: part.to_owned() });
+        if std::mem::take(&mut self.is_in_trouble) {
+            for part in [PORT, UNIT] {
+                self.say(Say::Well { part: part.to_owned() });
+            }
         }
         if !self.is_online {
             self.outputs.handle(now, OutputInput::Found);
         }
     }
 
+    /// Once everything was asked for, what was read can be trusted.
     fn online(&mut self, now: Moment) {
-        self.collect(now);
-        if !std::mem::replace(&mut self.is_online, true) {
+        self.collect();
+        let is_complete = self.plan.iter().all(|planned| planned.is_answered);
+        if is_complete && !std::mem::replace(&mut self.is_online, true) {
             self.say(Say::Online);
         }
         let all_known = (0..self.settings.outputs.len()).all(|output| self.outputs.state(output).is_some());
@@ -291,7 +324,7 @@ impl Device {
                 for (point, _) in &planned.points {
                     self.doubt(point.what, code);
                 }
-                self.plan.push(planned);
+                self.plan.push(Planned { is_answered: true, ..planned });
             }
         }
         if is_many {
@@ -320,11 +353,15 @@ impl Device {
             Failure::Garbled(why) => (UNIT, "read", format!("unit {}: {why}", self.settings.unit)),
             Failure::Exception(_) | Failure::Full => return,
         };
+        self.is_in_trouble = true;
         self.say(Say::Trouble { part: part.to_owned(), kind, text });
         if std::mem::replace(&mut self.is_online, false) {
             self.say(Say::Offline);
         }
         self.values.lose();
+        for planned in &mut self.plan {
+            planned.is_answered = false;
+        }
         self.urgent.clear();
         self.outputs.handle(now, OutputInput::Lost);
     }
@@ -334,7 +371,7 @@ impl Device {
     }
 
     /// What values and outputs want becomes wishes.
-    fn collect(&mut self, now: Moment) {
+    fn collect(&mut self) {
         while let Some(say) = self.values.poll_output() {
             self.say(say);
         }
@@ -348,7 +385,6 @@ impl Device {
                 }
             }
         }
-        let _ = now;
     }
 
     fn write(&mut self, index: usize, on: bool) {
@@ -381,7 +417,7 @@ fn reason(failure: &Failure) -> String {
 pub(super) fn describe(meta: &mut crate::device::Meta, settings: &ModbusDevice) {
     use crate::config::RegisterKind;
     for register in &settings.registers {
-        let is_flag = register.bits.is_some_and(|(low, high)| low == high) && register.scale == 1.0;
+        let is_flag = register.bits.is_some_and(|(low, high)| low == high) && register.scaling.is_none();
         let datatype = match register.kind {
             _ if !register.names.is_empty() => "enum",
             RegisterKind::Bool => "boolean",
@@ -396,10 +432,5 @@ pub(super) fn describe(meta: &mut crate::device::Meta, settings: &ModbusDevice) 
             let names: Vec<&str> = register.names.values().map(String::as_str).collect();
             property.format = Some(names.join(","));
         }
-    }
-    let ids: Vec<&str> = settings.outputs.iter().map(|output| output.id.as_str()).collect();
-    for (index, output) in settings.outputs.iter().enumerate() {
-        let about = crate::drivers::output_meta(&output.output, index, &ids, settings.interlock.as_ref());
-        meta.properties.insert(output.id.clone(), about);
     }
 }

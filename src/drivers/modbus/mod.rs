@@ -15,7 +15,7 @@ mod statistics;
 pub(super) use bus::{BusDoor, run as run_bus};
 
 use super::door::Door;
-use super::{DriverError, House, Start, remembered, stopped};
+use super::{DriverError, House, Start, output_meta, stopped};
 use crate::config::{DeviceSettings, ModbusDevice};
 use bus::{FromBus, ToBus};
 use device::{Device, Wish};
@@ -50,12 +50,15 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let mut meta = house.describe(device);
+    for output in &modbus.outputs {
+        let about = output_meta(house, &device.id, &output.id, &output.output);
+        meta.properties.insert(output.id.clone(), about);
+    }
     device::describe(&mut meta, modbus);
-    let kept = remembered(modbus.outputs.iter().map(|output| (&output.id, &output.output)));
-    let base = &house.settings.gateway.base;
-    let door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
+    let outputs: Vec<_> = modbus.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let door = Door::open(house, device, &meta, start, &outputs).await?;
     let last: Vec<Option<bool>> = modbus.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
-    let machine = Device::new(modbus, &last, start);
+    let machine = Device::new(&house.interlocks, &device.id, modbus, &last, start);
     let bus = house.buses.get(&modbus.bus).expect("the configuration is checked: every device's bus is there");
     let (events, mut answers) = mpsc::channel(ANSWERS_WAITING);
     let member = bus.next_member();
@@ -68,6 +71,7 @@ pub(super) async fn run(
             () = stopped(&mut stop) => return running.end(answers).await,
             answer = answers.recv() => running.answered(answer)?,
             asked = running.door.next() => running.machine.asked(house.clock.now(), asked?),
+            () = running.machine.eased() => running.machine.pass(house.clock.now()),
             () = house.clock.sleep_until(deadline) => running.machine.pass(house.clock.now()),
         }
     }

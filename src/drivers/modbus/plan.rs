@@ -37,6 +37,8 @@ pub(super) struct Point {
 pub(super) struct Planned {
     pub(super) poll: Poll,
     pub(super) points: Vec<(Point, usize)>,
+    /// Whether the unit answered it since it was lost.
+    pub(super) is_answered: bool,
 }
 
 /// Everything that a device has.
@@ -78,7 +80,7 @@ pub(super) fn plan(points: &[Point], gap: u16, read_max: u16) -> Vec<Planned> {
         let joined = planned.last_mut().is_some_and(|last| last.join(point, gap, read_max));
         if !joined {
             let poll = Poll { request: point.request(), every: point.every };
-            planned.push(Planned { poll, points: vec![(point, 0)] });
+            planned.push(Planned { poll, points: vec![(point, 0)], is_answered: false });
         }
     }
     planned
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn tables_and_intervals_are_asked_apart() {
         let mut slow = point(2, ModbusTable::Input, 2, 1);
-        slow.every = Duration::from_secs(60);
+        slow.every = Duration::from_mins(1);
         let points = [point(0, ModbusTable::Input, 0, 1), point(1, ModbusTable::Holding, 1, 1), slow];
         assert_eq!(plan(&points, 8, 125).len(), 3);
     }

@@ -149,6 +149,8 @@ pub(super) struct Bus {
     /// The member that was served last: the next urgent one after it is served first.
     last_urgent: MemberId,
     state: State,
+    /// Whether the port was lost or could not be opened since it was last open.
+    is_lost: bool,
     /// A request that failed and is made again next.
     retrying: Option<Turn>,
     transaction: u16,
@@ -167,6 +169,7 @@ impl Bus {
             members: BTreeMap::new(),
             last_urgent: MemberId(0),
             state: State::Closed,
+            is_lost: false,
             retrying: None,
             transaction: 0,
             outputs: VecDeque::new(),
@@ -178,6 +181,7 @@ impl Bus {
     pub(super) fn handle(&mut self, now: Moment, input: BusInput) {
         match input {
             BusInput::Opened => {
+                self.is_lost = false;
                 self.state = State::Idle { free_at: now + self.quiet, noise_since: None };
             }
             BusInput::Closed => self.close(),
@@ -213,7 +217,7 @@ impl Bus {
         let polls = polls.into_iter().map(|poll| (poll, now)).collect();
         let backoff = Backoff::new(UNIT_BACKOFF.0, UNIT_BACKOFF.1);
         self.members.insert(id, Member { unit, polls, urgent: VecDeque::new(), backoff, absent_until: None });
-        if matches!(self.state, State::Closed) {
+        if self.is_lost {
             // Whoever comes is told at once that there is no port.
             self.answer(id, About::Bus, Err(Failure::Closed));
         }
@@ -237,6 +241,7 @@ impl Bus {
     }
 
     fn close(&mut self) {
+        self.is_lost = true;
         let state = std::mem::replace(&mut self.state, State::Closed);
         if let Some(Turn { member, about: about @ About::Urgent(_), .. }) = self.retrying.take() {
             self.answer(member, about, Err(Failure::Closed));

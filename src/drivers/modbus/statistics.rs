@@ -67,9 +67,9 @@ impl Statistics {
         }
         if matches!(result, Ok(_) | Err(Failure::Exception(_))) {
             let took = (took.as_secs_f64() * 1e6).round() / 1e3;
-            let count = (unit.replies + unit.exceptions) as f64;
+            let count = u32::try_from(unit.replies + unit.exceptions).unwrap_or(u32::MAX);
             unit.reply_ms_max = unit.reply_ms_max.max(took);
-            unit.reply_ms_mean += (took - unit.reply_ms_mean) / count;
+            unit.reply_ms_mean += (took - unit.reply_ms_mean) / f64::from(count);
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::base::Moment;
 use crate::drivers::door::Asked;
 use crate::drivers::say::Say;
+use crate::drivers::switches::Switches;
 
 /// The part in `$problem` that stands for the port.
 pub(in crate::drivers) const PORT: &str = "port";
@@ -41,6 +42,10 @@ pub(in crate::drivers) trait Machine: Send {
     fn poll_output(&mut self) -> Option<PortOutput>;
     /// When [`PortInput::Time`] is due.
     fn next_deadline(&self) -> Option<Moment>;
+    /// Its outputs, if it has any.
+    fn switches(&mut self) -> Option<&mut Switches> {
+        None
+    }
     /// Whether nothing is being written or waits to be, or nothing can be.
     fn is_idle(&self) -> bool;
 }

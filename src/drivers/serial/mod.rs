@@ -23,13 +23,12 @@ pub(super) async fn open(bus: &BusSettings, simulation: &Simulation) -> std::io:
     let opened = match &bus.port {
         PortSource::Path(path) => Port::open(path, bus.mode).map_err(|error| (path.display().to_string(), error)),
         PortSource::Tcp(address) => Port::connect(address).await.map_err(|error| (address.clone(), error)),
-        PortSource::Simulated(_) => match simulation.port(&bus.id).and_then(SimulatedPort::path) {
-            Some(path) => Port::open(&path, bus.mode).map_err(|error| (path.display().to_string(), error)),
-            None => {
-                let unplugged = std::io::Error::new(std::io::ErrorKind::NotFound, "unplugged");
-                Err(("the simulated port".to_owned(), unplugged))
-            }
-        },
+        PortSource::Simulated(_) => {
+            let path = simulation.port(&bus.id).and_then(SimulatedPort::path);
+            let unplugged = || std::io::Error::new(std::io::ErrorKind::NotFound, "unplugged");
+            let opened = path.ok_or_else(unplugged).and_then(|path| Port::open(&path, bus.mode));
+            opened.map_err(|error| ("the simulated port".to_owned(), error))
+        }
     };
     let port = opened.map_err(|(name, error)| std::io::Error::new(error.kind(), format!("{name}: {error}")))?;
     tracing::info!(bus = bus.id, "port opened");

@@ -49,8 +49,17 @@ pub(in crate::drivers) async fn run(
             () = stopped(&mut stop) => return running.end().await,
             bytes = read(&mut running.port) => running.received(bytes),
             asked = running.door.next() => running.tell(PortInput::Asked(asked?)),
+            () = eased(&mut running.machine) => running.tell(PortInput::Time),
             () = house.clock.sleep_until(deadline) => running.pass().await,
         }
+    }
+}
+
+/// Waits until outputs of other devices let go what they excluded.
+async fn eased(machine: &mut impl Machine) {
+    match machine.switches() {
+        Some(switches) => switches.eased().await,
+        None => std::future::pending().await,
     }
 }
 
