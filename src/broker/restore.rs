@@ -38,6 +38,7 @@ impl Broker {
             boots: memory.boots,
             connections: vec![],
             connected: 0,
+            strangers: super::Strangers::default(),
             listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),
