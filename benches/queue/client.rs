@@ -123,7 +123,7 @@ impl Client {
     }
 
     fn read(&mut self) -> io::Result<()> {
-        let mut bytes = [0; 64 << 10];
+        let mut bytes = [0; 16 << 10];
         let count = self.stream.read(&mut bytes)?;
         if count == 0 {
             return Err(io::ErrorKind::ConnectionAborted.into());

@@ -3,6 +3,8 @@
 //!
 //! Prints figures and judges nothing: they depend on machine and disk. `cargo bench --bench queue -- --help`.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for people: 52 bits are enough")]
+
 mod client;
 mod gateway;
 
@@ -104,7 +106,7 @@ fn fill(gateway: &Gateway, messages: usize, sessions: usize) -> Result<(), Box<d
     let seconds = began.elapsed().as_secs_f64();
     std::thread::sleep(REST);
     println!("  confirmed            {:8.0} messages/s, window {WINDOW}", messages as f64 / seconds);
-    println!("  CPU to keep one      {:8.2} us", micros(gateway.cpu()? - cpu, messages));
+    println!("  CPU to keep one      {:8.2} us", micros(gateway.cpu()?.saturating_sub(cpu), messages));
     println!(
         "  memory of one        {:8.1} bytes",
         gateway.resident()?.saturating_sub(memory) as f64 / messages as f64
@@ -144,7 +146,10 @@ fn drain(gateway: &Gateway, messages: usize, sessions: usize) -> Result<(), Box<
     let seconds = began.elapsed().as_secs_f64();
     std::thread::sleep(TIDY.min(Duration::from_millis(2_000 + messages as u64 / 50)));
     println!("  drained              {:8.0} messages/s, one session after the other", messages as f64 / seconds);
-    println!("  CPU to drain one     {:8.2} us, its deletion included", micros(gateway.cpu()? - cpu, messages));
+    println!(
+        "  CPU to drain one     {:8.2} us, its deletion included",
+        micros(gateway.cpu()?.saturating_sub(cpu), messages)
+    );
     println!("  written for that     {:8.0} bytes", (gateway.written()? - disk) as f64 / messages as f64);
     println!("  memory at the end    {:8.1} MiB", gateway.resident()? as f64 / f64::from(1 << 20));
     Ok(())
