@@ -141,8 +141,8 @@ fn long_and_deep_expressions_are_refused() {
     assert!(refused(&"!".repeat(LENGTH_MAX)).contains("deeper"));
     let right = format!("{}1{}", "1 + (".repeat(40), ")".repeat(40));
     assert!(Expression::parse(&right, &mut Table::new()).is_err());
-    assert!(refused(&format!("1{}", " + 1".repeat(OPERATORS_MAX))).contains("operators"));
-    assert_eq!(evaluated(&format!("1{}", " + 1".repeat(OPERATORS_MAX - 1))), "128");
+    assert!(refused(&format!("1{}", " + 1".repeat(OPERATORS_MAX + 1))).contains("operators"));
+    assert_eq!(evaluated(&format!("1{}", " + 1".repeat(OPERATORS_MAX))), "129");
 }
 
 #[test]
