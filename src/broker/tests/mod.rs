@@ -3,6 +3,7 @@
 mod access;
 mod durability;
 mod exchange;
+mod index;
 mod limits;
 mod listeners;
 mod random;
