@@ -41,9 +41,9 @@ impl Compiler<'_> {
     fn condition(&mut self, node: &Node<'_>, conjuncts: &mut Vec<Conjunct>) -> Checked {
         if let Tree::Binary(Binary::And, left, right) = &node.what {
             let kind = self.condition(left, conjuncts)?;
-            self.boolean(left, kind)?;
+            boolean(left, kind)?;
             let kind = self.condition(right, conjuncts)?;
-            self.boolean(right, kind)?;
+            boolean(right, kind)?;
             self.emit(Op::Binary(Binary::And), node)?;
             return Ok(Kind::Boolean);
         }
@@ -77,12 +77,12 @@ impl Compiler<'_> {
             Tree::Word(word) => self.name(Name::Word(word), node),
             Tree::Not(inner) => {
                 let kind = self.node(inner)?;
-                self.boolean(inner, kind)?;
+                boolean(inner, kind)?;
                 self.emit(Op::Not, node).map(|()| Kind::Boolean)
             }
             Tree::Negative(inner) => {
                 let kind = self.node(inner)?;
-                let unit = self.number(inner, kind)?;
+                let unit = number(inner, kind)?;
                 self.emit(Op::Negative, node).map(|()| Kind::Number(unit))
             }
             Tree::Binary(operator, left, right) => self.binary(node, *operator, left, right),
@@ -101,23 +101,6 @@ impl Compiler<'_> {
                 self.emit(Op::Load(named.slot), node).map(|()| named.kind)
             }
             Err(Unnamed { what, hint }) => Err(wrong(node, what, hint)),
-        }
-    }
-
-    fn boolean(&self, node: &Node<'_>, kind: Kind) -> Result<(), ExpressionError> {
-        match kind {
-            Kind::Boolean | Kind::Any => Ok(()),
-            Kind::Number(_) => Err(wrong(node, "this is a number, not a condition", "compare it, such as `… > 0`")),
-            Kind::Text => Err(wrong(node, "this is a text, not a condition", "compare it, such as `… == 'on'`")),
-        }
-    }
-
-    fn number(&self, node: &Node<'_>, kind: Kind) -> Result<Option<Unit>, ExpressionError> {
-        match kind {
-            Kind::Number(unit) => Ok(unit),
-            Kind::Any => Ok(None),
-            Kind::Boolean => Err(wrong(node, "this is true or false, not a number", "")),
-            Kind::Text => Err(wrong(node, "this is a text, not a number", "leave the quotes out")),
         }
     }
 
@@ -145,9 +128,9 @@ impl Compiler<'_> {
     fn binary(&mut self, node: &Node<'_>, operator: Binary, left: &Node<'_>, right: &Node<'_>) -> Checked {
         let first = self.node(left)?;
         if matches!(operator, Binary::And | Binary::Or) {
-            self.boolean(left, first)?;
+            boolean(left, first)?;
             let second = self.node(right)?;
-            self.boolean(right, second)?;
+            boolean(right, second)?;
             return self.emit(Op::Binary(operator), node).map(|()| Kind::Boolean);
         }
         let second = self.node(right)?;
@@ -156,20 +139,20 @@ impl Compiler<'_> {
                 self.comparable(right, first, second)?;
                 Kind::Boolean
             }
-            Binary::Multiply => match (self.number(left, first)?, self.number(right, second)?) {
+            Binary::Multiply => match (number(left, first)?, number(right, second)?) {
                 (Some(unit), None) | (None, Some(unit)) => Kind::Number(Some(unit)),
                 (Some(_), Some(_)) | (None, None) => Kind::Number(None),
             },
-            Binary::Divide => match (self.number(left, first)?, self.number(right, second)?) {
+            Binary::Divide => match (number(left, first)?, number(right, second)?) {
                 (unit, None) => Kind::Number(unit),
                 (_, Some(_)) => Kind::Number(None),
             },
             Binary::Add | Binary::Subtract | Binary::Remainder => {
-                let units = (self.number(left, first)?, self.number(right, second)?);
+                let units = (number(left, first)?, number(right, second)?);
                 Kind::Number(self.same_unit(right, units.0, units.1)?)
             }
             Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual => {
-                let units = (self.number(left, first)?, self.number(right, second)?);
+                let units = (number(left, first)?, number(right, second)?);
                 self.same_unit(right, units.0, units.1)?;
                 Kind::Boolean
             }
@@ -196,7 +179,7 @@ impl Compiler<'_> {
 
     fn choice(&mut self, node: &Node<'_>, condition: &Node<'_>, then: &Node<'_>, otherwise: &Node<'_>) -> Checked {
         let kind = self.node(condition)?;
-        self.boolean(condition, kind)?;
+        boolean(condition, kind)?;
         let first = self.node(then)?;
         let second = self.node(otherwise)?;
         let kind = self.comparable(otherwise, first, second)?;
@@ -240,7 +223,7 @@ impl Compiler<'_> {
         match function {
             Function::Known => Ok(Kind::Boolean),
             Function::Default => Ok(result),
-            Function::Sqrt => self.number(node, result).map(|_| Kind::Number(None)),
+            Function::Sqrt => number(node, result).map(|_| Kind::Number(None)),
             Function::Abs
             | Function::Ceil
             | Function::Clamp
@@ -248,7 +231,7 @@ impl Compiler<'_> {
             | Function::Max
             | Function::Min
             | Function::Round
-            | Function::Between => self.number(node, result).map(Kind::Number),
+            | Function::Between => number(node, result).map(Kind::Number),
         }
     }
 
@@ -275,4 +258,21 @@ fn minutes_of_day(text: &str) -> Option<f64> {
     let part = |text: &str| Some(text).filter(|text| text.len() == 2)?.parse::<u8>().ok();
     let (hour, minute) = (part(hour)?, part(minute)?);
     (minute < 60 && (hour < 24 || (hour, minute) == (24, 0))).then(|| f64::from(hour) * 60.0 + f64::from(minute))
+}
+
+fn boolean(node: &Node<'_>, kind: Kind) -> Result<(), ExpressionError> {
+    match kind {
+        Kind::Boolean | Kind::Any => Ok(()),
+        Kind::Number(_) => Err(wrong(node, "this is a number, not a condition", "compare it, such as `… > 0`")),
+        Kind::Text => Err(wrong(node, "this is a text, not a condition", "compare it, such as `… == 'on'`")),
+    }
+}
+
+fn number(node: &Node<'_>, kind: Kind) -> Result<Option<Unit>, ExpressionError> {
+    match kind {
+        Kind::Number(unit) => Ok(unit),
+        Kind::Any => Ok(None),
+        Kind::Boolean => Err(wrong(node, "this is true or false, not a number", "")),
+        Kind::Text => Err(wrong(node, "this is a text, not a number", "leave the quotes out")),
+    }
 }
