@@ -282,3 +282,19 @@ fn no_beginning_of_a_users_file_allows_more_than_the_whole() {
     }
     assert!(refused > 100 && taken > 10, "{refused} refused, {taken} taken");
 }
+
+#[test]
+fn every_recipe_is_without_problems_and_passes_its_own_tests() {
+    let recipes = files_of(&directory("examples/rules"), "toml");
+    assert!(recipes.len() >= 12, "{} recipes", recipes.len());
+    let manual = fs::read_to_string(directory("docs/rules.md")).expect("the manual");
+    for recipe in recipes {
+        assert_eq!(problems(&[source(&recipe)]), "no problem\n");
+        let settings = check(&[source(&recipe)]).expect("checked above");
+        let (rules, tests) = (settings.rules.rules.len(), settings.rules.tests.len());
+        assert!(rules > 0 && tests > 0, "{}: {rules} rules, {tests} tests", recipe.display());
+        assert_eq!(gatehouse::rules::test::run_all(&settings.rules), [], "{}", recipe.display());
+        let name = recipe.file_name().expect("a name").to_string_lossy();
+        assert!(manual.contains(&*name), "docs/rules.md does not tell of {name}");
+    }
+}

@@ -18,6 +18,7 @@ mod daemon {
     mod process;
     mod properties;
     mod retained;
+    mod rules;
     mod sessions;
     mod subscriptions;
     mod wills;

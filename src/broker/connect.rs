@@ -148,7 +148,10 @@ impl Broker {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic) || self.is_too_deep(will.topic.as_str())) {
+        if connect.will.is_some_and(|will| {
+            let is_private = is_private(will.topic.as_str()) && origin.is_network();
+            is_reserved(will.topic) || is_private || self.is_too_deep(will.topic.as_str())
+        }) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
@@ -311,6 +314,12 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
+/// Whether a topic name or filter lies in the gateway's private branch, which nobody but built-in clients may enter:
+/// what rules remember over a power cut is kept there.
+pub(super) fn is_private(topic: &str) -> bool {
+    topic.strip_prefix("$gatehouse").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
     topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
 }

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::change::Change;
-use super::connect::is_reserved;
+use super::connect::{is_private, is_reserved};
 use super::connection::Origin;
 use super::group::{Answer, Held};
 use super::ids::{ConnectionId, SessionKey};
@@ -53,7 +53,8 @@ impl Broker {
         if self.is_too_deep(topic) {
             return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
         }
-        if TopicName::new(topic).is_ok_and(is_reserved) {
+        let is_private = is_private(topic) && self.origin(from).is_network();
+        if is_private || TopicName::new(topic).is_ok_and(is_reserved) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::change::Change;
+use super::connect::is_private;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey};
 use super::replay::Replay;
@@ -23,7 +24,13 @@ impl Broker {
         let identifier = subscribe.identifier().unwrap_or(0);
         let (mut reasons, mut made) = (vec![], vec![]);
         for &(filter, options) in &subscribe.filters {
-            match self.subscribe_one(key, filter, options, identifier) {
+            let plain = filter.shared().ok().flatten().map_or(filter, |shared| shared.filter);
+            let made_one = if is_private(plain.as_str()) && self.origin(from).is_network() {
+                Err(ReasonCode::NOT_AUTHORIZED)
+            } else {
+                self.subscribe_one(key, filter, options, identifier)
+            };
+            match made_one {
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
                     let is_shared = filter.shared().is_ok_and(|shared| shared.is_some());

@@ -27,6 +27,14 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         Ok((settings, _)) => settings,
         Err(code) => return code,
     };
+    let failed = crate::rules::test::run_all(&settings.rules);
+    for (place, what) in &failed {
+        eprintln!("{place}: {what}");
+    }
+    if !failed.is_empty() {
+        eprintln!("gatehouse: {} of the rules failed", report::count(failed.len(), "test"));
+        return ExitCode::from(EXIT_CONFIGURATION);
+    }
     println!("ok: {}", report::contents(&settings));
     ExitCode::SUCCESS
 }

@@ -12,8 +12,10 @@ mod publish;
 mod reload;
 mod report;
 mod request;
+mod rule;
 mod run;
 mod secret;
+mod simulate;
 mod subscribe;
 mod user;
 mod users_file;
@@ -74,6 +76,10 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// List, explain, trace, start and pause rules.
+    Rule(Box<rule::RuleArgs>),
+    /// Run rules over recorded traffic and show what would differ.
+    Simulate(simulate::SimulateArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -95,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Rule(args) => rule::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -13,7 +13,12 @@ pub fn count(number: usize, what: &str) -> String {
 
 /// What a configuration holds, in a line.
 pub fn contents(settings: &Settings) -> String {
-    format!("{}, {}", count(settings.devices.len(), "device"), count(settings.buses.len(), "bus"))
+    let mut text = format!("{}, {}", count(settings.devices.len(), "device"), count(settings.buses.len(), "bus"));
+    let (rules, tests) = (settings.rules.rules.len(), settings.rules.tests.len());
+    if rules > 0 {
+        write!(text, ", {}, {} passed", count(rules, "rule"), count(tests, "test")).expect("a string takes every text");
+    }
+    text
 }
 
 /// What is there, and the first commands to try. `has_gpiochip` decides where the lines come from if the

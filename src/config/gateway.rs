@@ -2,10 +2,12 @@
 
 use super::listener::{Addresses, listener};
 use super::listener_settings::ListenAddress;
+use super::problem::Mistake;
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
 use crate::base::limits::{QueueFull, TOPIC_LEVELS};
+use crate::rules::schedule::{Location, Zone};
 
 /// MQTT's own bound of a packet: five bytes of fixed header and 268,435,455 of remaining length.
 const PACKET_SIZE_MAX: u64 = 268_435_460;
@@ -28,8 +30,34 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
         }
         topics.close(&["home_assistant", "homie"]);
     }
-    table.close(&["timezone", "location", "name"]);
+    if let Some(zone) = table.text("timezone", timezone) {
+        gateway.zone = zone.value;
+    }
+    gateway.location = table.table("location").and_then(location);
+    table.close(&["name"]);
     gateway
+}
+
+/// A zone by its name in the tz database.
+fn timezone(name: &str) -> Result<Zone, Mistake> {
+    let hint = "write a name of the tz database, such as \"Europe/Amsterdam\"";
+    Zone::named(name).ok_or_else(|| Mistake::new(format!("there is no time zone `{name}`"), hint))
+}
+
+/// `location = { lat = 52.09, lon = 5.12 }`
+fn location(mut table: Table) -> Option<Location> {
+    let mut degrees = |key, most: f64| {
+        let written = table.number(key);
+        let written = table.require(key, written, "52.09")?;
+        if written.value.abs() > most {
+            table.problem_at(&written.place, format!("{} is beyond {most} degrees", written.value), "");
+            return None;
+        }
+        Some(written.value)
+    };
+    let (latitude, longitude) = (degrees("lat", 90.0), degrees("lon", 180.0));
+    table.close(&[]);
+    Some(Location { latitude: latitude?, longitude: longitude? })
 }
 
 pub(super) fn broker(mut table: Table) -> BrokerSettings {

@@ -48,6 +48,21 @@ impl<'d> House<'d> {
         }
     }
 
+    /// Adds a problem at a place.
+    pub(super) fn add(&self, place: &Place, mistake: Mistake) {
+        self.report.add(place, mistake);
+    }
+
+    /// `file:line` of a place.
+    pub(super) fn locate(&self, place: &Place) -> String {
+        self.report.locate(place)
+    }
+
+    /// The place of a byte in a string, where the string has no escapes; else the place of the string.
+    pub(super) fn place_in_text(&self, place: &Place, text: &str, offset: usize) -> Place {
+        self.report.place_in_text(place, text, offset)
+    }
+
     /// A section that may stand in one file only.
     pub(super) fn once(&mut self, section: &'static str, place: &Place) {
         if let Some(first) = self.sections.get(section) {

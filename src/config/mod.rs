@@ -16,7 +16,13 @@ mod modbus;
 mod onewire_device;
 mod problem;
 mod property;
+mod property_names;
 mod reader;
+mod rule;
+mod rule_action;
+mod rule_names;
+mod rule_test;
+mod rule_trigger;
 mod settings;
 mod suggest;
 mod text;
@@ -32,6 +38,8 @@ pub use users::check_users;
 use house::House;
 use problem::{Mistake, Place};
 use reader::{Report, Table};
+use rule::RuleTables;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -55,9 +63,11 @@ pub fn check(files: &[Source]) -> Result<Settings, Vec<Problem>> {
     }
     let broken = documents.len() < files.len();
     let mut house = House::new(&report);
+    let mut tables = RuleTables::default();
     for (file, document) in &documents {
-        read_file(&mut house, Table::root(&report, *file, document));
+        read_file(&mut house, &mut tables, Table::root(&report, *file, document));
     }
+    house.settings.rules = Arc::new(rule::rules(&house, tables, broken));
     let settings = house.finish(broken);
     let problems = report.into_problems();
     if problems.is_empty() { Ok(settings) } else { Err(problems) }
@@ -87,7 +97,7 @@ fn schema(root: &mut Table<'_>) {
     root.require("schema", schema, "1");
 }
 
-fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
+fn read_file<'d>(house: &mut House<'d>, tables: &mut RuleTables<'d>, mut root: Table<'d>) {
     schema(&mut root);
     if let Some(table) = root.table("gateway") {
         house.once("gateway", table.place());
@@ -117,5 +127,18 @@ fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
         house.claim_id("interlock", &id, table.place());
         device::house_interlock(house, table);
     }
-    root.close(&["rule", "scene", "test", "listener", "bridge", "user", "web"]);
+    if let Some(table) = root.table("house") {
+        house.once("house", table.place());
+        tables.house = Some(table);
+    }
+    for (id, table) in root.named_tables("rule") {
+        house.claim_id("rule", &id, table.place());
+        tables.rules.push((id, table));
+    }
+    for (id, table) in root.named_tables("scene") {
+        house.claim_id("scene", &id, table.place());
+        tables.scenes.push((id, table));
+    }
+    tables.tests.extend(root.tables("test"));
+    root.close(&["listener", "bridge", "user", "web"]);
 }

@@ -5,10 +5,12 @@
 
 use super::problem::{Mistake, Place, Problem, Source, position};
 use super::suggest::nearest;
+use crate::rules::Literal;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -48,6 +50,16 @@ impl<'d> Report<'d> {
     pub(super) fn locate(&self, place: &Place) -> String {
         let source = &self.sources[place.file];
         format!("{}:{}", source.name, position(&source.text, place.span.start).0)
+    }
+
+    /// The place of a byte in a string, where the string has no escapes; else the place of the string.
+    pub(super) fn place_in_text(&self, place: &Place, text: &str, offset: usize) -> Place {
+        let source = &self.sources[place.file].text;
+        let quotes = if source[place.span.start..].starts_with("\"\"\"") { 3 } else { 1 };
+        let start = [0, quotes].map(|quotes| place.span.start + quotes);
+        let found = start.into_iter().find(|start| source.get(*start..).is_some_and(|rest| rest.starts_with(text)));
+        let span = found.map_or(place.span.clone(), |start| start + offset..start + text.len());
+        Place { span, ..place.clone() }
     }
 
     /// All problems in the order of the files and the lines in them.
@@ -158,6 +170,61 @@ impl<'d> Table<'d> {
         bounds: RangeInclusive<u64>,
     ) -> Option<Placed<Vec<Placed<u64>>>> {
         self.array(key, |value| integer(value, &bounds))
+    }
+
+    /// A word, number or truth value, as rules know them.
+    pub(super) fn literal(&mut self, key: &'static str) -> Option<Placed<Literal>> {
+        self.value(key, literal)
+    }
+
+    /// A string, or an array of strings.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<Box<str>> {
+        if self.is_text(key) {
+            return self.text(key, |text| Ok(text.into())).into_iter().map(|placed| placed.value).collect();
+        }
+        let texts = self.texts(key, |text| Ok(text.into())).map(|texts| texts.value).unwrap_or_default();
+        texts.into_iter().map(|text| text.value).collect()
+    }
+
+    /// Whether a string is there.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        matches!(self.entries.get(key).map(Spanned::get_ref), Some(DeValue::String(_)))
+    }
+
+    /// Whether a table is there.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        matches!(self.entries.get(key).map(Spanned::get_ref), Some(DeValue::Table(_)))
+    }
+
+    /// Every key of a scene with its value, and how long it takes: `true`, `40`, `{ to = 5, transition = "10s" }`.
+    pub(super) fn scene_entries(self) -> Vec<(Placed<String>, Placed<Literal>, Option<Duration>)> {
+        let mut entries = Vec::new();
+        for (name, value) in self.entries {
+            let place = self.at(name.span(), name.get_ref());
+            let name = Placed { value: name.get_ref().to_string(), place: place.clone() };
+            if let DeValue::Table(inner) = value.get_ref() {
+                let mut inner = Table { report: self.report, entries: inner, place, asked: BTreeSet::new() };
+                let to = inner.literal("to");
+                let to = inner.require("to", to, "5");
+                let transition = inner.text("transition", super::text::duration).map(|placed| placed.value);
+                inner.close(&[]);
+                entries.extend(to.map(|to| (name, to, transition)));
+            } else {
+                entries.extend(self.parsed(&name.value, value, literal).map(|to| (name, to, None)));
+            }
+        }
+        entries
+    }
+
+    /// The table in one line, for people and for telling one version from another.
+    pub(super) fn written(&self) -> String {
+        written_table(self.entries)
+    }
+
+    /// Another number whenever anything in the table is written differently; its place does not count.
+    pub(super) fn checksum(&self) -> u32 {
+        let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        self.written().as_bytes().iter().fold(0x811C_9DC5, fold)
     }
 
     /// The table under a key.
@@ -300,6 +367,35 @@ impl<'d> Table<'d> {
     fn at(&self, span: Range<usize>, key: &str) -> Place {
         let key = if self.place.key.is_empty() { key.to_owned() } else { format!("{}.{key}", self.place.key) };
         Place { file: self.place.file, span, key }
+    }
+}
+
+fn written_table(entries: &DeTable<'_>) -> String {
+    let entries = entries.iter().map(|(key, value)| format!("{} = {}", key.get_ref(), written(value.get_ref())));
+    format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+}
+
+fn written(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{:?}", &**text),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(elements) => {
+            let elements = elements.iter().map(|element| written(element.get_ref()));
+            format!("[{}]", elements.collect::<Vec<_>>().join(", "))
+        }
+        DeValue::Table(entries) => written_table(entries),
+    }
+}
+
+fn literal(value: &DeValue) -> Result<Literal, Mistake> {
+    match value {
+        DeValue::String(text) => Ok(Literal::Text((&**text).into())),
+        DeValue::Boolean(value) => Ok(Literal::Boolean(*value)),
+        DeValue::Integer(_) | DeValue::Float(_) => number(value).map(Literal::Number),
+        other => Err(wrong_type("true, false, a number or a text in quotes", other)),
     }
 }
 

@@ -4,8 +4,11 @@ use super::driver_settings::{ModbusDevice, PropertySettings};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, Interlock, OutputSettings};
+use crate::rules::Program;
+use crate::rules::schedule::{Location, Zone};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole house, checked.
@@ -23,6 +26,8 @@ pub struct Settings {
     pub devices: Vec<DeviceSettings>,
     /// Outputs of which at most one is on, within a device and across devices.
     pub interlocks: Vec<Interlock>,
+    /// Rules, scenes and their tests.
+    pub rules: Arc<Program>,
 }
 
 impl Settings {
@@ -40,17 +45,21 @@ impl Settings {
 }
 
 /// `[gateway]`: who this gateway is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GatewaySettings {
     /// Its id, unique among the gateways of a house.
     pub id: String,
     /// The first level or levels of all topic names, without a slash at the end.
     pub base: String,
+    /// The time zone of schedules.
+    pub zone: Zone,
+    /// Where the house stands, for the sun.
+    pub location: Option<Location>,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { id: "gw1".into(), base: "home".into() }
+        Self { id: "gw1".into(), base: "home".into(), zone: Zone::default(), location: None }
     }
 }
 

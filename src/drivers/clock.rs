@@ -50,6 +50,13 @@ pub(super) fn civil_now() -> Option<String> {
     (seconds >= CLOCK_UNSET_BEFORE).then(|| civil(seconds))
 }
 
+/// The clock on the wall in milliseconds since 1970, and whether it can be believed: a board without a clock battery
+/// starts in the past.
+pub(super) fn wall_now() -> (Option<i64>, bool) {
+    let Ok(passed) = SystemTime::now().duration_since(UNIX_EPOCH) else { return (None, false) };
+    (i64::try_from(passed.as_millis()).ok(), passed.as_secs() >= CLOCK_UNSET_BEFORE)
+}
+
 /// Civil time in UTC of seconds since 1970, by the days of a 400-year cycle that begins on 1 March.
 fn civil(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);

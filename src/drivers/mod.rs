@@ -15,6 +15,7 @@ mod journal;
 mod line;
 mod modbus;
 mod onewire;
+mod rules;
 mod say;
 mod serial;
 mod simulation;
@@ -112,6 +113,7 @@ pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Rec
     for index in 0..house.settings.devices.len() {
         devices.spawn(supervise::device(house.clone(), index, stop.clone()));
     }
+    devices.spawn(supervise::rules(house.clone(), stop.clone()));
     all_ended(devices).await;
     stopped(&mut stop).await;
     devices_stopped.send_replace(true);

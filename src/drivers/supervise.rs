@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Start, gateway, gpio, line, modbus, onewire, stopped};
+use super::{DriverError, House, Start, gateway, gpio, line, modbus, onewire, rules, stopped};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -55,6 +55,13 @@ pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
     let inner = stop.clone();
     supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone()), tokio::time::sleep_until)
         .await;
+}
+
+/// Supervises the rules.
+pub(super) async fn rules(house: House, stop: watch::Receiver<bool>) {
+    let inner = stop.clone();
+    let begin = move |_| rules::run(house.clone(), inner.clone());
+    supervise("$rules", PATIENCE, stop, begin, tokio::time::sleep_until).await;
 }
 
 /// Supervises the far end of a bus, if it is simulated.

@@ -126,7 +126,10 @@ fn pub_and_sub_fail_where_no_broker_is() {
 #[test]
 fn check_tells_every_problem_and_its_own_exit_code() {
     let good = gatehouse(&["check", DEMO]);
-    assert_eq!((good.status.code(), good.stdout.as_slice()), (Some(0), &b"ok: 5 devices, 1 bus\n"[..]));
+    assert_eq!(
+        (good.status.code(), good.stdout.as_slice()),
+        (Some(0), &b"ok: 5 devices, 1 bus, 2 rules, 2 tests passed\n"[..])
+    );
     let bad = gatehouse(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/bad/five-mistakes.toml")]);
     assert_eq!(bad.status.code(), Some(3));
     let told = String::from_utf8_lossy(&bad.stderr).into_owned();

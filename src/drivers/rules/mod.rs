@@ -1,0 +1,260 @@
+//! The rules at the broker: a built-in client that hears what they read, says what they decide and keeps what they
+//! must remember.
+//!
+//! A record is a retained message below `$gatehouse/rule/`, which nobody but the gateway may read or write. It is
+//! published with QoS 2, so that its acknowledgement says that it is on the disk.
+
+mod requests;
+
+use super::clock::wall_now;
+use super::{DriverError, House, stopped};
+use crate::client::{Client, Event, Message, Options, Token};
+use crate::mqtt::QoS;
+use crate::mqtt::packet::SubscriptionOptions;
+use crate::rules::Program;
+use crate::rules::engine::{Engine, Input, Now, Output, Speech};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::DuplexStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Where records are kept; the broker lets only built-in clients in here.
+const RECORDS: &str = "$gatehouse/rule/";
+
+/// Subscriptions in one packet.
+const FILTERS_AT_ONCE: usize = 500;
+
+/// How often the clock on the wall is looked at when nothing else happens.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
+
+/// A state that rules show is published at most so often, unless a rule began, ended, or was switched.
+const SHOW_AGAIN: Duration = Duration::from_mins(1);
+
+/// Runs the rules until `stop` says so.
+pub(super) async fn run(house: House, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
+    let program = house.settings.rules.clone();
+    if program.rules.is_empty() && program.house.is_empty() {
+        stopped(&mut stop).await;
+        return Ok(());
+    }
+    let mut shell = Shell::open(&house, program).await?;
+    shell.run(stop).await?;
+    shell.client.settle().await?;
+    Ok(shell.client.disconnect().await?)
+}
+
+struct Shell {
+    client: Client<DuplexStream>,
+    engine: Engine,
+    house: House,
+    /// Records under way to the disk.
+    keeping: BTreeMap<Token, u64>,
+    /// Rules whose state has changed since it was published.
+    to_show: BTreeSet<u16>,
+    shown: Vec<Shown>,
+    /// Commands that others sent for outputs, and answers to come, are none of its business.
+    base: String,
+}
+
+/// What was published of a rule.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    at: Option<Instant>,
+    running: usize,
+    enabled: bool,
+    active: Option<bool>,
+}
+
+impl Shell {
+    /// Reads the records, then everything that is retained; from then on the rules live.
+    async fn open(house: &House, program: Arc<Program>) -> Result<Self, DriverError> {
+        let options = Options { keep_alive: 0, ..Options::new("$rules") };
+        let (client, _) = Client::connect(house.connect.open().await?, &options).await?;
+        let now = now(house);
+        let base = program.base.clone();
+        let shown = vec![Shown::default(); program.rules.len()];
+        let engine = Engine::new(program, now);
+        let mut shell = Self {
+            client,
+            engine,
+            house: house.clone(),
+            keeping: BTreeMap::new(),
+            to_show: BTreeSet::new(),
+            shown,
+            base,
+        };
+        shell.read_records().await?;
+        shell.read_house().await?;
+        Ok(shell)
+    }
+
+    async fn read_records(&mut self) -> Result<(), DriverError> {
+        let topics = self.engine.program().rules.iter().map(|rule| format!("{RECORDS}{}", rule.id));
+        let topics: Vec<String> = topics.collect();
+        self.subscribe(&topics)?;
+        self.client.unsubscribe(&[RECORDS])?;
+        loop {
+            match self.client.next().await? {
+                Event::Message(message) => {
+                    let id = message.topic.strip_prefix(RECORDS).unwrap_or_default();
+                    let rule = self.engine.rule_named(id);
+                    if let (Some(rule), Some(text)) = (rule, message.text())
+                        && !text.is_empty()
+                        && !self.engine.restore(rule, text)
+                    {
+                        tracing::error!(rule = id, "what was kept of it cannot be read; it starts anew");
+                    }
+                }
+                Event::Unsubscribed { .. } => break,
+                _ => {}
+            }
+        }
+        for topics in topics.chunks(FILTERS_AT_ONCE) {
+            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+            self.client.unsubscribe(&topics)?;
+        }
+        Ok(())
+    }
+
+    async fn read_house(&mut self) -> Result<(), DriverError> {
+        let mut topics: Vec<String> = self.engine.topics().map(str::to_owned).collect();
+        topics.extend(requests::filters(&self.base));
+        self.subscribe(&topics)?;
+        let last = self.client.unsubscribe(&[RECORDS])?;
+        loop {
+            match self.client.next().await? {
+                Event::Message(message) => self.message(&message),
+                Event::Unsubscribed { token } if token == last => break,
+                _ => {}
+            }
+        }
+        self.engine.handle(now(&self.house), Input::Started);
+        self.carry_out()
+    }
+
+    fn subscribe(&mut self, topics: &[String]) -> Result<(), DriverError> {
+        let options = SubscriptionOptions::plain(QoS::AtLeastOnce);
+        for topics in topics.chunks(FILTERS_AT_ONCE) {
+            let filters: Vec<_> = topics.iter().map(|topic| (topic.as_str(), options)).collect();
+            self.client.subscribe(&filters)?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
+        loop {
+            let now_here = self.house.clock.now();
+            let deadline =
+                self.engine.next_deadline().map_or(now_here + LOOK_AT_CLOCK, |at| at.min(now_here + LOOK_AT_CLOCK));
+            let wake = self
+                .house
+                .clock
+                .instant(deadline)
+                .min(self.next_show().unwrap_or_else(|| Instant::now() + LOOK_AT_CLOCK));
+            let event = tokio::select! {
+                () = stopped(&mut stop) => return Ok(()),
+                () = sleep_until(wake) => None,
+                event = self.client.next() => Some(event?),
+            };
+            match event {
+                None => self.engine.handle(now(&self.house), Input::Tick),
+                Some(event) => self.event(event)?,
+            }
+            // Whatever came in at once is decided at once.
+            while let Some(event) = self.client.poll_output() {
+                self.event(event)?;
+            }
+            self.carry_out()?;
+            self.show()?;
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), DriverError> {
+        match event {
+            Event::Message(message) => match requests::of(&self.base, &message) {
+                Some(request) => self.answer(&message, &request)?,
+                None => self.message(&message),
+            },
+            Event::Published { token, reason } => {
+                let Some(number) = self.keeping.remove(&token) else { return Ok(()) };
+                if reason.is_error() {
+                    tracing::error!(reason = reason.text(), "what a rule must remember could not be kept");
+                    return Ok(());
+                }
+                self.engine.handle(now(&self.house), Input::Kept(number));
+            }
+            Event::Connected { .. }
+            | Event::Released { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn message(&mut self, message: &Message) {
+        let (topic, payload, replayed) = (message.topic.as_str(), message.payload.as_slice(), message.retain);
+        self.engine.handle(now(&self.house), Input::Message { topic, payload, replayed });
+    }
+
+    fn carry_out(&mut self) -> Result<(), DriverError> {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Publish(speech) => self.speak(speech)?,
+                Output::Keep { number, rule, record } => {
+                    let topic = format!("{RECORDS}{}", self.engine.program().rules[usize::from(rule)].id);
+                    let message = Message::new(topic, record).qos(QoS::ExactlyOnce).retained();
+                    let token = self.client.publish(message)?;
+                    self.keeping.insert(token, number);
+                }
+                Output::Shown(rule) => {
+                    self.to_show.insert(rule);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn speak(&mut self, speech: Speech) -> Result<(), DriverError> {
+        let mut message = Message::new(speech.topic, speech.payload);
+        // Of the gateway's own retained messages the broker stores those of QoS 2: the house's properties are such.
+        let is_lasting = speech.retain && message.topic.starts_with(&format!("{}/house/", self.base));
+        message = message.qos(if is_lasting || speech.is_command { QoS::ExactlyOnce } else { QoS::AtLeastOnce });
+        if speech.retain {
+            message = message.retained();
+        }
+        self.client.publish(message)?;
+        Ok(())
+    }
+
+    fn next_show(&self) -> Option<Instant> {
+        self.to_show.iter().filter_map(|rule| self.shown[usize::from(*rule)].at).map(|at| at + SHOW_AGAIN).min()
+    }
+
+    /// Publishes what rules show of themselves.
+    fn show(&mut self) -> Result<(), DriverError> {
+        let time = Instant::now();
+        let rules: Vec<u16> = self.to_show.iter().copied().collect();
+        for rule in rules {
+            let entry = self.engine.entry(rule);
+            let shown = &self.shown[usize::from(rule)];
+            let is_same = (shown.running, shown.enabled, shown.active) == (entry.running, entry.enabled, entry.active);
+            if is_same && shown.at.is_some_and(|at| time < at + SHOW_AGAIN) {
+                continue;
+            }
+            let (running, enabled, active) = (entry.running, entry.enabled, entry.active);
+            self.shown[usize::from(rule)] = Shown { at: Some(time), running, enabled, active };
+            self.to_show.remove(&rule);
+            let payload = serde_json::to_string(&entry).unwrap_or_default();
+            let topic = format!("{}/$gw/rule/{}", self.base, entry.id);
+            self.client.publish(Message::new(topic, payload).qos(QoS::AtLeastOnce).retained())?;
+        }
+        Ok(())
+    }
+}
+
+fn now(house: &House) -> Now {
+    let (wall, trusted) = wall_now();
+    Now { moment: house.clock.now(), wall, trusted }
+}

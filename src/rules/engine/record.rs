@@ -1,0 +1,322 @@
+//! What is kept of a rule, so that it goes on after a power cut where it was.
+
+use super::alerts::Alert;
+use super::clock::Now;
+use super::run::{Origin, Run, Waiting};
+use super::triggers::Timer;
+use super::{Cause, Engine, Output};
+use crate::base::Moment;
+use crate::rules::program::Literal;
+use crate::rules::schedule::millis;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is kept of a rule, as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// The rule's version.
+    version: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<KeptRun>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queue: Vec<KeptOrigin>,
+    /// By the number of the trigger.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    triggers: Vec<KeptTrigger>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<KeptLevel>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<Alert>,
+    /// Outputs by name, each with the rest of its hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<(String, KeptTimer)>,
+    /// How long ago the starts were, in milliseconds before `written`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct KeptTimer {
+    /// When it is over by the clock on the wall, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    at: Option<i64>,
+    /// What was left when it was written, in milliseconds.
+    left: u64,
+    /// How long it takes in all, in milliseconds.
+    total: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptRun {
+    step: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    leaves: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    counters: Vec<u16>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    waiting: Option<KeptWaiting>,
+    #[serde(flatten)]
+    origin: KeptOrigin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeptWaiting {
+    Time(KeptTimer),
+    Condition(KeptTimer),
+    Confirm(KeptTimer, u8),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptOrigin {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    trigger: Option<u16>,
+    value: String,
+    #[serde(default)]
+    depth: u8,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    since: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct KeptTrigger {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pending: Option<KeptTimer>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    mark: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct KeptLevel {
+    #[serde(rename = "in")]
+    is_in: bool,
+    high: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pending: Option<KeptTimer>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    stay: Option<KeptTimer>,
+    /// Outputs by name that another rule has set since.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    lost: Vec<String>,
+}
+
+fn to_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl KeptTimer {
+    fn of(timer: &Timer, now: Now) -> Self {
+        let left = timer.until.saturating_since(now.moment);
+        let at = now.trusted_wall().map(|wall| wall + millis(left)).or(timer.wall);
+        Self { at, left: to_millis(left), total: to_millis(timer.total) }
+    }
+
+    /// As it goes on: until the clock on the wall can be believed, what was left counts from now.
+    fn timer(self, now: Now) -> Timer {
+        let total = Duration::from_millis(self.total);
+        let until = now.moment + Duration::from_millis(self.left).min(total);
+        let mut timer = Timer { until, total, wall: self.at };
+        timer.take_up(now);
+        timer
+    }
+}
+
+impl KeptWaiting {
+    fn of(waiting: &Waiting, now: Now) -> Self {
+        match waiting {
+            Waiting::Time(timer) => Self::Time(KeptTimer::of(timer, now)),
+            Waiting::Condition(timer) => Self::Condition(KeptTimer::of(timer, now)),
+            Waiting::Confirm(timer, tries) => Self::Confirm(KeptTimer::of(timer, now), *tries),
+        }
+    }
+
+    fn waiting(self, now: Now) -> Waiting {
+        match self {
+            Self::Time(timer) => Waiting::Time(timer.timer(now)),
+            Self::Condition(timer) => Waiting::Condition(timer.timer(now)),
+            Self::Confirm(timer, tries) => Waiting::Confirm(timer.timer(now), tries),
+        }
+    }
+}
+
+impl KeptOrigin {
+    fn of(origin: &Origin) -> Self {
+        let value = if origin.value.is_unknown() { String::new() } else { origin.value.to_string() };
+        Self { trigger: origin.trigger, value, depth: origin.cause.depth, since: origin.at }
+    }
+
+    fn origin(self) -> Origin {
+        let cause = Cause { depth: self.depth, ..Cause::default() };
+        Origin { trigger: self.trigger, value: Literal::of_payload(&self.value), cause, at: self.since }
+    }
+}
+
+impl Engine {
+    /// Whether all of a rule that would be kept is what it is without a record.
+    fn record(&self, rule: u16) -> Record {
+        let now = self.clock.now();
+        let (state, settings) = (&self.rules[usize::from(rule)], &self.program.rules[usize::from(rule)]);
+        let keeps_marks = settings.run_if_within.is_some();
+        let trigger = |trigger: &super::triggers::TriggerState| KeptTrigger {
+            pending: trigger.pending.as_ref().map(|timer| KeptTimer::of(timer, now)),
+            mark: trigger.mark.filter(|_| keeps_marks),
+        };
+        let run = |run: &Run| KeptRun {
+            step: run.step,
+            leaves: run.leaves,
+            counters: run.counters.clone(),
+            waiting: run.waiting.as_ref().map(|waiting| KeptWaiting::of(waiting, now)),
+            origin: KeptOrigin::of(&run.origin),
+        };
+        let timer = |timer: &Timer| KeptTimer::of(timer, now);
+        let level = KeptLevel {
+            is_in: state.level.is_in,
+            high: state.level.is_high,
+            pending: state.level.pending.as_ref().map(timer),
+            stay: state.level.stay.as_ref().map(timer),
+            lost: state
+                .level
+                .lost
+                .iter()
+                .map(|output| self.program.outputs[usize::from(*output)].name.clone())
+                .collect(),
+        };
+        let triggers: Vec<KeptTrigger> = state.triggers.iter().map(trigger).collect();
+        let hold = |(output, until): &(u16, Moment)| {
+            let left = until.saturating_since(now.moment);
+            let timer = Timer { until: *until, total: left, wall: None };
+            (self.program.outputs[usize::from(*output)].name.clone(), KeptTimer::of(&timer, now))
+        };
+        Record {
+            version: settings.version,
+            disabled: state.is_disabled,
+            runs: state.runs.iter().map(run).collect(),
+            queue: state.queue.iter().map(KeptOrigin::of).collect(),
+            triggers: if triggers.iter().all(|one| *one == KeptTrigger::default()) { Vec::new() } else { triggers },
+            level: Some(level).filter(|level| *level != KeptLevel::default()),
+            alerts: state.alerts.clone(),
+            holds: state.holds.iter().map(hold).collect(),
+            starts: state.starts.iter().map(|start| to_millis(now.moment.saturating_since(*start))).collect(),
+            written: now.trusted_wall(),
+        }
+    }
+
+    /// Keeps what has changed, after an input.
+    pub(super) fn keep(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for rule in touched.drain(..) {
+            if !std::mem::take(&mut self.rules[usize::from(rule)].is_dirty) {
+                continue;
+            }
+            let record = self.record(rule);
+            let is_nothing = record.is_nothing();
+            let state = &mut self.rules[usize::from(rule)];
+            if is_nothing && !state.is_kept {
+                continue;
+            }
+            state.is_kept = !is_nothing;
+            state.runs.iter_mut().for_each(|run| run.is_kept = true);
+            self.records += 1;
+            let record = if is_nothing { String::new() } else { serde_json::to_string(&record).unwrap_or_default() };
+            self.out.push_back(Output::Keep { number: self.records, rule, record });
+        }
+        self.touched = touched;
+        let last = self.records;
+        self.held.iter_mut().filter(|(number, _)| *number == 0).for_each(|(number, _)| *number = last);
+    }
+
+    /// Takes up what was kept of a rule, before the start. A record that cannot be read is given up.
+    pub fn restore(&mut self, rule: u16, record: &str) -> bool {
+        let Ok(record) = serde_json::from_str::<Record>(record) else { return false };
+        let now = self.clock.now();
+        let settings = &self.program.rules[usize::from(rule)];
+        let is_same = record.version == settings.version;
+        let outputs = &self.program.outputs;
+        let holds = record.holds.iter().filter_map(|(name, timer)| {
+            let output = outputs.iter().position(|output| output.name == *name)?;
+            Some((output as u16, timer.timer(now).until))
+        });
+        let holds: Vec<_> = holds.collect();
+        let steps = (settings.steps.len(), settings.leave.len());
+        let state = &mut self.rules[usize::from(rule)];
+        state.is_kept = true;
+        state.is_disabled = record.disabled;
+        state.alerts = record.alerts;
+        for alert in &mut state.alerts {
+            alert.next = alert.repeat.map(|repeat| now.moment + Duration::from_millis(repeat));
+        }
+        state.holds = holds;
+        if !is_same {
+            state.is_dirty = true;
+            self.touched.push(rule);
+            return true;
+        }
+        state.queue = record.queue.into_iter().map(KeptOrigin::origin).collect();
+        for (trigger, kept) in state.triggers.iter_mut().zip(record.triggers) {
+            trigger.pending = kept.pending.map(|timer| timer.timer(now));
+            trigger.mark = kept.mark;
+        }
+        if let Some(level) = record.level {
+            state.level.is_in = level.is_in;
+            state.level.is_high = level.high;
+            state.level.pending = level.pending.map(|timer| timer.timer(now));
+            state.level.stay = level.stay.map(|timer| timer.timer(now));
+            let lost = level.lost.iter().filter_map(|name| outputs.iter().position(|output| output.name == *name));
+            state.level.lost = lost.map(|output| output as u16).collect();
+        }
+        for kept in record.runs {
+            let is_there = usize::from(kept.step) < if kept.leaves { steps.1 } else { steps.0 };
+            if is_there {
+                self.runs += 1;
+                let waiting = kept.waiting.map(|waiting| waiting.waiting(now));
+                let (step, leaves, counters) = (kept.step, kept.leaves, kept.counters);
+                let origin = kept.origin.origin();
+                self.rules[usize::from(rule)].runs.push(Run {
+                    id: self.runs,
+                    step,
+                    leaves,
+                    counters,
+                    waiting,
+                    origin,
+                    is_kept: true,
+                });
+            }
+        }
+        self.restore_starts(rule, &record.starts, record.written);
+        true
+    }
+
+    /// Starts before the restart count against the limit as well; time off counts where it is known.
+    fn restore_starts(&mut self, rule: u16, starts: &[u64], written: Option<i64>) {
+        let now = self.clock.now();
+        let off =
+            now.trusted_wall().zip(written).map_or(0, |(wall, written)| u64::try_from(wall - written).unwrap_or(0));
+        let Some(limit) = self.program.rules[usize::from(rule)].limit else { return };
+        let young = starts.iter().filter(|ago| Duration::from_millis(**ago + off) < limit.per);
+        // A moment before this process cannot be told; the start counts as one of now, which is on the safe side.
+        self.rules[usize::from(rule)].starts = young.map(|_| now.moment).collect();
+    }
+
+    /// Timers from before a restart, once the clock on the wall can be believed.
+    pub(super) fn take_up_timers(&mut self, rule: u16) {
+        let now = self.clock.now();
+        let state = &mut self.rules[usize::from(rule)];
+        state.runs.iter_mut().for_each(|run| run.take_up(now));
+        state.triggers.iter_mut().filter_map(|trigger| trigger.pending.as_mut()).for_each(|timer| timer.take_up(now));
+        state.level.take_up(now);
+    }
+}
+
+impl Record {
+    fn is_nothing(&self) -> bool {
+        let nothing = Self { version: self.version, written: self.written, ..Self::default() };
+        *self == nothing
+    }
+}

@@ -1,0 +1,155 @@
+//! Rules on the real binary: a light goes on and off at the right moment, also when the gateway is killed in between;
+//! why it is on is told; and nobody reads or writes what the rules remember.
+
+use crate::support::client::Client;
+use crate::support::daemon::{Daemon, binary, data_dir};
+use crate::support::wire::{Message, Version};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const HOUSE: &str = r#"
+schema = 1
+[gateway]
+id = "gw1"
+[broker]
+listen = ["127.0.0.1:0"]
+[gpio]
+backend = "simulated"
+[device.hall]
+in.motion = { line = "A1", active = "high" }
+in.dark = { line = "A2", active = "high" }
+out.light = { line = "A3", power_on = "last", failsafe = "keep" }
+out.bell = { line = "A4" }
+[rule.light]
+when = [{ on = "hall/motion", to = true }]
+if = "hall/dark"
+mode = "restart"
+do = [{ set = "hall/light", to = true }, { wait = "6s" }, { set = "hall/light", to = false },
+      { set = "hall/bell", to = true, pulse = "100ms" }]
+"#;
+
+struct House {
+    daemon: Daemon,
+    watcher: Client,
+}
+
+fn config(data: &Path) -> PathBuf {
+    let file = data.join("house.toml");
+    std::fs::write(&file, HOUSE).expect("a writable directory");
+    file
+}
+
+impl House {
+    fn start(data: &Path) -> Self {
+        let file = config(data);
+        let starting = Daemon::spawn_with(data, &[OsStr::new("--config"), file.as_os_str()]);
+        let daemon = starting.listening().unwrap_or_else(|what| panic!("{what}"));
+        let mut watcher = Client::fresh(daemon.address(), Version::V5, "watcher");
+        watcher.subscribe("home/#", 1);
+        Self { daemon, watcher }
+    }
+
+    fn see(&mut self, topic: &str, part: &str) -> Message {
+        loop {
+            let message = self.watcher.message();
+            if message.topic == format!("home/{topic}") && message.text().contains(part) {
+                return message;
+            }
+        }
+    }
+
+    fn gatehouse(&self, command: &[&str]) -> Output {
+        let port = self.daemon.address().port().to_string();
+        let (first, rest) = command.split_first().expect("a subcommand");
+        let mut arguments = vec![*first, "-p", &port];
+        arguments.extend(rest);
+        Command::new(binary()).args(arguments).output().expect("the binary starts")
+    }
+
+    fn line(&self, line: &str, level: &str) {
+        let topic = format!("home/$gw/simulate/{line}/set");
+        let output = self.gatehouse(&["pub", "-t", &topic, "-m", level]);
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn rule(&self, command: &[&str]) -> String {
+        let output = self.gatehouse(&[&["rule"], command].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+#[test]
+fn a_wait_survives_kill_9_and_ends_at_the_right_moment() {
+    let data = data_dir();
+    let mut house = House::start(data.path());
+    house.see("$gw/rule/light", "\"enabled\":true");
+    house.line("A2", "1");
+    house.see("hall/dark", "true");
+    house.line("A1", "1");
+    house.see("hall/light", "true");
+    let began = Instant::now();
+    // The wait is on the disk once the rule says that it runs, and its record went before.
+    house.see("$gw/rule/light", "\"running\":1");
+    std::thread::sleep(Duration::from_millis(1_000));
+    house.daemon.kill9();
+    let mut house = House::start(data.path());
+    house.see("hall/light", "false");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(5_900), "the light was on for {took:?} only");
+    assert!(took < Duration::from_secs(30), "the light was on for {took:?}");
+    // What comes behind the wait is done as well: the pulse, once its record is safe.
+    house.see("hall/bell", "true");
+    house.see("hall/bell", "false");
+}
+
+#[test]
+fn a_rule_explains_itself_and_can_be_told_to_rest() {
+    let data = data_dir();
+    let mut house = House::start(data.path());
+    house.see("$gw/rule/light", "\"enabled\":true");
+    house.see("hall/$availability", "online");
+    house.line("A1", "1");
+    house.see("$gw/rule/light", "did not run");
+    let why = house.rule(&["explain", "light"]);
+    assert!(why.contains("hall/dark is false") && why.contains("`hall/dark` was false"), "{why}");
+    house.line("A1", "0");
+    house.line("A2", "1");
+    house.see("hall/dark", "true");
+    house.rule(&["pause", "1h"]);
+    house.line("A1", "1");
+    house.see("hall/motion", "true");
+    assert!(house.rule(&["trace", "light"]).contains("paused"));
+    house.rule(&["continue"]);
+    house.line("A1", "0");
+    house.see("hall/motion", "false");
+    house.line("A1", "1");
+    house.see("hall/light", "true");
+    let why = house.rule(&["explain", "hall/light"]);
+    assert!(why.contains("hall/light is true") && why.contains("set by rule light"), "{why}");
+    assert!(why.contains("hall/motion"), "{why}");
+    let list = house.rule(&["list"]);
+    assert!(list.contains("light") && list.contains("running"), "{list}");
+    house.rule(&["disable", "light"]);
+    house.see("$gw/rule/light", "\"enabled\":false");
+    house.daemon.kill9();
+    let mut house = House::start(data.path());
+    house.see("$gw/rule/light", "\"enabled\":false");
+    let refused = house.gatehouse(&["rule", "trace", "nobody"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("no rule `nobody`"));
+}
+
+#[test]
+fn nobody_reads_or_writes_what_rules_remember() {
+    let data = data_dir();
+    let mut house = House::start(data.path());
+    house.see("$gw/rule/light", "\"enabled\":true");
+    let mut stranger = Client::fresh(house.daemon.address(), Version::V5, "stranger");
+    for filter in ["$gatehouse/#", "$gatehouse/rule/+", "$gatehouse", "$share/all/$gatehouse/#"] {
+        assert!(stranger.subscribe(filter, 1) >= 0x80, "{filter}");
+    }
+    let record = Message::new("$gatehouse/rule/light", "{}", 1);
+    assert_eq!(stranger.publish(&record), 0x87);
+}
