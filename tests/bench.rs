@@ -193,7 +193,7 @@ mod report_tests {
 
     #[test]
     fn a_table_is_aligned_by_characters_not_bytes() {
-        let table = align(&[["a→b", "x", "n"], ["c", "y", "10"]].map(|line| line.map(str::to_owned)));
+        let table = align::<3, 2>(&[["a→b", "x", "n"], ["c", "y", "10"]].map(|line| line.map(str::to_owned)));
         assert_eq!(table, "| a→b | x |  n |\n|-----|---|---:|\n| c   | y | 10 |\n");
     }
 }

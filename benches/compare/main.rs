@@ -10,6 +10,7 @@
 //! | `live`, `offline`, `idle` | the loads |
 //! | `fleet`, `socket`, `wire` | many client connections on one thread, one connection, packets |
 //! | `tally`, `numbers` | exact counting, medians |
+//! | `gates` | instructions and system calls for each message, counted |
 //! | `peer`, `process`, `floor` | the brokers, a broker as a process, our own lower limit |
 //! | `results`, `report`, `machine` | medians and verdicts, table, page and JSON |
 //! | `interrupt`, `failure` | ways a measurement ends early |
@@ -21,6 +22,7 @@ mod arguments;
 mod failure;
 mod fleet;
 mod floor;
+mod gates;
 mod goals;
 mod idle;
 mod interrupt;
@@ -47,6 +49,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
+use crate::gates::{Counter, Gates};
 use crate::interrupt::Interrupt;
 use crate::machine::Machine;
 use crate::peer::{Peer, Programs};
@@ -63,9 +66,14 @@ const SPARE_DESCRIPTORS: u64 = 200;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = match arguments.floor {
-        Some(port) => floor::serve(port).map(|()| true),
-        None => compare(&arguments),
+    let ended = match (arguments.floor, arguments.work) {
+        (Some(port), _) => floor::serve(port).map(|()| true),
+        (None, Some(work)) => {
+            work.run(arguments.times);
+            Ok(true)
+        }
+        (None, None) if arguments.gates => count(&arguments),
+        (None, None) => compare(&arguments),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -110,6 +118,16 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
         fs::write(file, report.page()).map_err(Failure::system("page"))?;
     }
     Ok(is_complete && results.faults(Peer::Gatehouse) == Faults::default())
+}
+
+/// Counts instructions and system calls; whether all bounds are kept.
+fn count(arguments: &Arguments) -> Result<bool, Failure> {
+    let programs = Programs::new(arguments.gatehouse.clone(), arguments.mosquitto.clone())?;
+    let interrupt = Interrupt::new()?;
+    let counter = Counter { programs: &programs, interrupt: &interrupt, is_quick: arguments.is_quick() };
+    let gates = Gates::count(&counter)?;
+    println!("\n{}", gates.table());
+    Ok(gates.are_met())
 }
 
 /// What every run needs.

@@ -55,7 +55,7 @@ impl Report<'_> {
             last_scenario = scenario;
             lines.push(self.cells(row, shown));
         }
-        align(&lines)
+        align::<{ HEAD.len() }, TEXT_COLUMNS>(&lines)
     }
 
     fn cells(&self, row: &Row, scenario: String) -> [String; HEAD.len()] {
@@ -210,19 +210,20 @@ pub fn number(value: Option<f64>) -> String {
 }
 
 /// Lines of cells as a pipe table: text to the left, numbers to the right.
-pub fn align<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+/// The first `TEXT` columns are text.
+pub fn align<const COLUMNS: usize, const TEXT: usize>(lines: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let mut table: Vec<String> = lines.iter().map(|line| pipe_line(line, &widths)).collect();
-    let rule = |column: usize| if column < TEXT_COLUMNS { "-" } else { ":" };
+    let mut table: Vec<String> = lines.iter().map(|line| pipe_line::<COLUMNS, TEXT>(line, &widths)).collect();
+    let rule = |column: usize| if column < TEXT { "-" } else { ":" };
     let dashes = widths.iter().enumerate().map(|(column, width)| format!("|{}{}", "-".repeat(width + 1), rule(column)));
     table.insert(1, dashes.collect::<String>() + "|\n");
     table.concat()
 }
 
-fn pipe_line(cells: &[String], widths: &[usize]) -> String {
+fn pipe_line<const COLUMNS: usize, const TEXT: usize>(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let padded = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
-        if column < TEXT_COLUMNS { format!("| {cell:<width$} ") } else { format!("| {cell:>width$} ") }
+        if column < TEXT { format!("| {cell:<width$} ") } else { format!("| {cell:>width$} ") }
     });
     padded.collect::<String>() + "|\n"
 }
