@@ -13,7 +13,7 @@ use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
-use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
 
 /// What the properties of CONNECT ask for.
@@ -144,7 +144,7 @@ impl Broker {
             return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic)) {
+        if connect.will.is_some_and(|will| is_reserved(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         Ok(())
@@ -286,6 +286,6 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
-    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

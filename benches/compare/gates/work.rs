@@ -8,7 +8,9 @@ use gatehouse::base::Moment;
 use gatehouse::base::limits::Limits;
 use gatehouse::broker::{Arrival, Broker, ConnectionId, Input, ListenerId, Origin, Output};
 use gatehouse::mqtt::packet::Publish;
-use gatehouse::mqtt::{Packet, PacketId, Properties, Property, QoS, TopicFilter, TopicName, Version, decode, frame, matches};
+use gatehouse::mqtt::{
+    Packet, PacketId, Properties, Property, QoS, TopicFilter, TopicName, Version, decode, frame, matches,
+};
 
 use crate::wire;
 
