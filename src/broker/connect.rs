@@ -6,12 +6,13 @@ use super::change::Change;
 use super::connection::{Arrival, Connected, Connection, Phase};
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
+use super::output::Output;
 use super::session::{NEVER, Session};
 use super::timers::Timer;
 use super::will::Will;
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
 use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
@@ -57,12 +58,15 @@ impl Broker {
         self.generation = self.generation.wrapping_add(1);
         self.counters.sockets += 1;
         let generation = self.generation;
-        let Arrival { origin, since, identity } = arrival;
-        let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        let Arrival { origin, since, identity, refusal } = arrival;
+        let timer = now.max(since + Duration::from_secs(self.limits.connect_timeout.into()));
         let phase = Phase::AwaitConnect { identity };
-        self.connections[id.index()] = Some(Connection { phase, origin, generation, timer });
+        self.connections[id.index()] = Some(Connection { phase, origin, refusal, generation, timer });
         self.outboxes.open(id);
         self.timers.set(timer, Timer::Connection(id, generation));
+        if origin.is_network() {
+            self.stranger_came(now, id, generation);
+        }
     }
 
     /// A CONNECT came, with this body. `proved` is the user that the transport knows.
@@ -144,8 +148,12 @@ impl Broker {
             return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic.as_str())) {
+        let is_refused = |topic: &str| is_reserved(topic) || self.is_too_deep(topic);
+        if connect.will.is_some_and(|will| is_refused(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
+        }
+        if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         Ok(())
     }
@@ -214,6 +222,9 @@ impl Broker {
         if wishes.alias_max > 0 {
             connected.rare().own_alias_max = wishes.alias_max;
         }
+        if connection.is_stranger() {
+            self.strangers.left();
+        }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
@@ -264,7 +275,9 @@ impl Broker {
         match &connection.phase {
             Phase::AwaitConnect { .. } => self.close_quietly(now, id),
             // A verdict comes in any case.
-            Phase::Authenticating(_) | Phase::Closing => {}
+            Phase::Authenticating(_) => {}
+            // It was to be closed later; or the shell is about to do it, and once more does no harm.
+            Phase::Closing => self.outputs.push_back(Output::Close(id)),
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {
                 let last = Moment::from_micros(u64::from(connected.last_packet) * 1_000_000);

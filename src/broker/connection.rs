@@ -5,8 +5,8 @@ use super::layout::Alias;
 use super::listeners::ListenerId;
 use super::will::Will;
 use crate::base::Moment;
-use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
-use crate::mqtt::Version;
+use crate::base::limits::Limits;
+use crate::mqtt::{ReasonCode, Version};
 use std::collections::BTreeMap;
 
 /// Where a connection comes from.
@@ -37,12 +37,14 @@ pub struct Arrival {
     /// Who it is, if the transport knows: the common name of a client's certificate. It takes the place of the
     /// user name of CONNECT.
     pub identity: Option<Box<str>>,
+    /// Why its CONNECT is to be refused, whatever it says: a limit of its address is reached.
+    pub refusal: Option<ReasonCode>,
 }
 
 impl Arrival {
     /// An arrival of which nothing is known but where it comes from.
     pub fn new(origin: Origin, since: Moment) -> Arrival {
-        Arrival { origin, since, identity: None }
+        Arrival { origin, since, identity: None, refusal: None }
     }
 }
 
@@ -115,6 +117,8 @@ pub struct Connection {
     pub phase: Phase,
     /// Where it comes from.
     pub origin: Origin,
+    /// See [`Arrival::refusal`].
+    pub refusal: Option<ReasonCode>,
     /// Counts how often its number was used, so that a late answer finds the right one.
     pub generation: u32,
     /// When its timer fires; a timer for another moment is void.
@@ -124,12 +128,20 @@ pub struct Connection {
 impl Connection {
     /// Bytes of the largest packet it may send now.
     #[inline]
-    pub fn packet_limit(&self, packet_size: u32) -> usize {
+    pub fn packet_limit(&self, limits: &Limits) -> usize {
         match self.phase {
-            Phase::Connected(_) => packet_size as usize,
+            Phase::Connected(_) => limits.packet_size as usize,
             Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => {
-                PACKET_SIZE_BEFORE_CONNECT as usize
+                limits.packet_size_before_connect as usize
             }
+        }
+    }
+
+    /// Whether it is of the network and its CONNECT was not accepted yet.
+    pub fn is_stranger(&self) -> bool {
+        match self.phase {
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) => self.origin.is_network(),
+            Phase::Connected(_) | Phase::Closing => false,
         }
     }
 

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum Input {
     /// A connection was opened.
     Opened(ConnectionId, Arrival),
+    /// So many connections were closed before they were opened here, because there were too many.
+    TurnedAway(u64),
     /// A connection is gone; its number may be used again.
     Closed(ConnectionId),
     /// Everything of an outbox that had been full was written.

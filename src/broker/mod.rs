@@ -39,6 +39,7 @@ mod retained;
 mod route;
 mod session;
 mod shared;
+mod strangers;
 mod subscribe;
 mod subscriptions;
 mod sys;
@@ -58,7 +59,7 @@ pub use restore::Restored;
 
 use crate::access::Access;
 use crate::base::Moment;
-use crate::base::limits::{Limits, PACKET_SIZE_BEFORE_CONNECT};
+use crate::base::limits::Limits;
 use crate::mqtt::packet::{AckKind, Connect, Credentials};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
@@ -72,6 +73,7 @@ use retained::Retained;
 use route::Target;
 use session::Sessions;
 use std::collections::VecDeque;
+use strangers::Strangers;
 use subscriptions::{FilterId, Subscriptions};
 use timers::{Timer, Timers};
 
@@ -85,6 +87,7 @@ pub struct Broker {
     boots: u32,
     connections: Vec<Option<Connection>>,
     connected: u32,
+    strangers: Strangers,
     listeners: Listeners,
     generation: u32,
     sessions: Sessions,
@@ -162,13 +165,13 @@ impl Broker {
             }
             if matches!(connection.phase, Phase::Authenticating(_)) {
                 // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
-                if bytes.len() - at > PACKET_SIZE_BEFORE_CONNECT as usize {
+                if bytes.len() - at > self.limits.packet_size_before_connect as usize {
                     self.close_quietly(now, from);
                     return bytes.len();
                 }
                 break;
             }
-            let limit = connection.packet_limit(self.limits.packet_size);
+            let limit = connection.packet_limit(&self.limits);
             match frame(&bytes[at..], limit) {
                 Ok(Some(frame)) => {
                     self.packet(now, from, frame, &bytes[at..at + frame.end]);
@@ -192,6 +195,7 @@ impl Broker {
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
             Input::Opened(connection, arrival) => self.opened(now, connection, arrival),
+            Input::TurnedAway(count) => self.counters.turned_away += count,
             Input::Closed(connection) => self.closed(now, connection),
             Input::Flushed(connection) => self.flushed(now, connection),
             Input::TurnEnd => self.turn_end(now),
@@ -319,6 +323,10 @@ impl Broker {
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {
         match Connect::decode(body) {
             Ok(mut connect) => {
+                if let Some(reason) = self.refusal(from) {
+                    self.counters.note_refusal_of_address(reason);
+                    return self.refuse_connect(now, from, Some(connect.version), reason);
+                }
                 let identity = self.connections[from.index()].as_mut().and_then(Connection::take_identity);
                 if let Some(name) = &identity {
                     // The certificate that was checked tells who this is, whatever CONNECT says.
@@ -328,6 +336,11 @@ impl Broker {
             }
             Err(error) => self.refuse(now, from, whole, error),
         }
+    }
+
+    /// Why the CONNECT of a connection is refused, whatever it says.
+    fn refusal(&self, from: ConnectionId) -> Option<ReasonCode> {
+        self.connections[from.index()].as_ref()?.refusal
     }
 
     /// Closes a connection whose bytes are not acceptable, with the reason where the version can tell it.

@@ -37,6 +37,7 @@ impl Broker {
             boots: memory.boots,
             connections: vec![],
             connected: 0,
+            strangers: super::Strangers::default(),
             listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),

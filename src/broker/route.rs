@@ -6,7 +6,7 @@ use super::few::Few;
 use super::group::{Held, Slot};
 use super::ids::{ConnectionId, MessageId, SessionKey};
 use super::layout::{Delivery, Extras, Source, put, put_alone};
-use super::message::Message;
+use super::message::{Message, Parts};
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
 use super::subscriptions::{FilterId, Subscriber};
@@ -107,11 +107,7 @@ impl Broker {
     /// Whether the message can be taken, for all readers or for none.
     fn admits(&self, source: &Source<'_>, publication: &Publication, targets: &[Target]) -> bool {
         let parts = &source.parts;
-        let is_new_retained = parts.retain && !parts.payload.is_empty() && self.retained.find(parts.topic).is_none();
-        if is_new_retained
-            && publication.store_retained
-            && self.retained.of_clients() >= self.limits.retained_messages as usize
-        {
+        if parts.retain && publication.store_retained && !self.has_room_to_retain(parts) {
             return false;
         }
         let is_qos_0 = parts.qos == QoS::AtMostOnce;
@@ -130,6 +126,20 @@ impl Broker {
             }
         }
         !must_be_stored || (self.store.fault != Some(StoreFault::Full) && self.store.open.bytes() < UNSTORED_BYTES)
+    }
+
+    /// Whether the table of retained messages can take this one. One that clears a topic or is smaller than what it
+    /// replaces always has room.
+    fn has_room_to_retain(&self, parts: &Parts<'_>) -> bool {
+        if parts.payload.is_empty() {
+            return true;
+        }
+        let (count, bytes) = (self.retained.of_clients(), self.retained.bytes_of_clients());
+        match self.retained.find(parts.topic) {
+            None if count >= self.limits.retained_messages as usize => false,
+            Some(old) if parts.size() <= old.size() => true,
+            old => bytes + parts.size() as u64 <= self.limits.retained_bytes + old.map_or(0, |old| old.size() as u64),
+        }
     }
 
     /// Delivers a message to one session.

@@ -7,7 +7,7 @@ use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
 use super::{gpio_device, line_device, onewire_device};
-use crate::device::{Failsafe, Interlock, OutputSettings, PowerOn};
+use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,20 +15,7 @@ use std::time::Duration;
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
 /// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &[
-    "homie",
-    "json",
-    "light",
-    "match",
-    "profile",
-    "reg",
-    "report",
-    "unit",
-    "heartbeat",
-    "counter",
-    "convert",
-    "address",
-];
+const LATER: &[&str] = &["homie", "json", "light", "match", "profile", "reg", "report", "unit", "convert", "address"];
 
 /// Drivers of later versions.
 const LATER_DRIVERS: &[&str] = &["iio", "modbus", "dsmr", "pwm"];
@@ -87,50 +74,85 @@ impl PropertyIds {
     }
 }
 
-/// The keys that all outputs share.
-pub(super) fn output(table: &mut Table, power_on: PowerOn, failsafe: Failsafe) -> OutputSettings {
+/// The keys that all outputs share. `house` gets to know the output for interlocks that reach over devices.
+pub(super) fn output(
+    house: &mut House,
+    device: &str,
+    id: &str,
+    table: &mut Table,
+    (power_on, failsafe): (PowerOn, Failsafe),
+) -> OutputSettings {
     let power_on_words = [PowerOn::Off, PowerOn::On, PowerOn::Last, PowerOn::LastElseOff, PowerOn::Keep];
     let failsafe_words = [Failsafe::Off, Failsafe::On, Failsafe::Keep];
-    OutputSettings {
+    let output = OutputSettings {
         power_on: table.word("power_on", &power_on_words.map(|word| (word.name(), word))).unwrap_or(power_on),
         failsafe: table.word("failsafe", &failsafe_words.map(|word| (word.name(), word))).unwrap_or(failsafe),
         max_on: table.text("max_on", text::positive_duration).map(|placed| placed.value),
-    }
+        min_off: table.text("min_off", text::positive_duration).map(|placed| placed.value),
+        heartbeat: heartbeat(table),
+    };
+    house.claim_output(format!("{device}/{id}"), &output);
+    output
 }
 
-/// `interlock = { outputs = ["up", "down"], dead_time = "500ms" }`; `outputs` are the ids of the device.
-pub(super) fn interlock(device: &mut Table, outputs: &[String]) -> Option<Interlock> {
-    let mut table = device.table("interlock")?;
+/// `heartbeat = { topic = "garden/controller/alive", lost_after = "10m" }`
+fn heartbeat(output: &mut Table) -> Option<Heartbeat> {
+    let mut table = output.table("heartbeat")?;
+    let topic = table.text("topic", text::topic_name);
+    let topic = table.require("topic", topic, "\"garden/controller/alive\"");
+    let lost_after = table.text("lost_after", text::positive_duration);
+    let lost_after = table.require("lost_after", lost_after, "\"10m\"");
+    table.close(&[]);
+    Some(Heartbeat { topic: topic?.value, lost_after: lost_after?.value })
+}
+
+/// `interlock = { outputs = ["up", "down"], dead_time = "500ms" }`; `outputs` are ids of the device.
+pub(super) fn interlock(house: &mut House, id: &str, device: &mut Table, outputs: &[String]) {
+    let Some(table) = device.table("interlock") else { return };
+    let group = interlock_group(table, |named| {
+        if outputs.contains(&named.value) {
+            return Ok(format!("{id}/{}", named.value));
+        }
+        let hint = match nearest(&named.value, outputs.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("outputs of this device: {}", outputs.join(", ")),
+        };
+        Err(Mistake::new(format!("there is no output `{}`", named.value), hint))
+    });
+    house.settings.interlocks.push(group);
+}
+
+/// `[interlock.NAME]`: outputs of any devices, as `DEVICE/OUTPUT`. Whether they exist is known at the end.
+pub(super) fn house_interlock(house: &mut House, table: Table) {
+    let mut named = Vec::new();
+    let group = interlock_group(table, |output| {
+        named.push((output.value.clone(), output.place.clone()));
+        Ok(output.value.clone())
+    });
+    house.use_outputs(named);
+    house.settings.interlocks.push(group);
+}
+
+fn interlock_group(mut table: Table, mut name: impl FnMut(&Placed<String>) -> Result<String, Mistake>) -> Interlock {
     let named = table.texts("outputs", |id| Ok(id.to_owned()));
     let named = table.require("outputs", named, "[\"up\", \"down\"]");
     let dead_time = table.text("dead_time", text::duration).map_or(Duration::ZERO, |placed| placed.value);
-    let mut indices = Vec::new();
+    let mut outputs = Vec::new();
     if let Some(named) = named {
         for output in &named.value {
-            indices.extend(interlocked(&table, outputs, &indices, output));
+            match name(output) {
+                Err(mistake) => table.problem_at(&output.place, mistake.what, mistake.hint),
+                Ok(name) if outputs.contains(&name) => {
+                    let what = format!("output `{}` is named twice", output.value);
+                    table.problem_at(&output.place, what, "name it once");
+                }
+                Ok(name) => outputs.push(name),
+            }
         }
         if named.value.len() < 2 {
             table.problem_at(&named.place, "an interlock needs two outputs", "name at least two outputs");
         }
     }
     table.close(&[]);
-    Some(Interlock { outputs: indices, dead_time })
-}
-
-fn interlocked(table: &Table, outputs: &[String], before: &[usize], named: &Placed<String>) -> Option<usize> {
-    let index = outputs.iter().position(|id| *id == named.value);
-    match index {
-        None => {
-            let hint = match nearest(&named.value, outputs.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => format!("outputs of this device: {}", outputs.join(", ")),
-            };
-            table.problem_at(&named.place, format!("there is no output `{}`", named.value), hint);
-        }
-        Some(index) if before.contains(&index) => {
-            table.problem_at(&named.place, format!("output `{}` is named twice", named.value), "name it once");
-        }
-        Some(_) => {}
-    }
-    index
+    Interlock { outputs, dead_time }
 }

@@ -4,6 +4,7 @@ use super::problem::{Mistake, Place};
 use super::reader::Report;
 use super::settings::{LineAddress, Settings};
 use super::suggest::nearest;
+use crate::device::{Failsafe, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 
 /// The settings read so far, and who claimed what where.
@@ -15,6 +16,10 @@ pub(super) struct House<'d> {
     lines: BTreeMap<LineAddress, (String, Place)>,
     roms: BTreeMap<String, (String, Place)>,
     bus_uses: Vec<(String, String, Place)>,
+    /// Every output as `DEVICE/OUTPUT`, with what it becomes at start and at fault.
+    outputs: BTreeMap<String, (PowerOn, Failsafe)>,
+    /// Outputs that interlocks over devices name.
+    output_uses: Vec<(String, Place)>,
 }
 
 impl<'d> House<'d> {
@@ -27,6 +32,8 @@ impl<'d> House<'d> {
             lines: BTreeMap::new(),
             roms: BTreeMap::new(),
             bus_uses: Vec::new(),
+            outputs: BTreeMap::new(),
+            output_uses: Vec::new(),
         }
     }
 
@@ -78,9 +85,43 @@ impl<'d> House<'d> {
         self.bus_uses.push((bus.to_owned(), device.to_owned(), place.clone()));
     }
 
+    /// An output that interlocks may name. A second one of the same name is a problem already.
+    pub(super) fn claim_output(&mut self, name: String, output: &OutputSettings) {
+        self.outputs.insert(name, (output.power_on, output.failsafe));
+    }
+
+    /// Outputs that an interlock over devices names; whether they exist is known at the end.
+    pub(super) fn use_outputs(&mut self, named: Vec<(String, Place)>) {
+        self.output_uses.extend(named);
+    }
+
+    /// An interlock over devices names outputs that exist, and that nothing but a command switches on: at start and
+    /// at a fault a device does not know where the others stand.
+    fn check_outputs(&self, broken: bool) {
+        for (name, place) in &self.output_uses {
+            match self.outputs.get(name) {
+                None if broken => {}
+                None => {
+                    let hint = match nearest(name, self.outputs.keys().map(String::as_str)) {
+                        Some(meant) => format!("did you mean \"{meant}\"?"),
+                        None => "write DEVICE/OUTPUT, such as \"blind/up\"".to_owned(),
+                    };
+                    self.report.add(place, Mistake::new(format!("there is no output `{name}`"), hint));
+                }
+                Some((PowerOn::Off | PowerOn::Keep, Failsafe::Off | Failsafe::Keep)) => {}
+                Some(_) => {
+                    let what = format!("`{name}` may go on without a command");
+                    let hint = "in an interlock over devices `power_on` and `failsafe` are \"off\" or \"keep\"";
+                    self.report.add(place, Mistake::new(what, hint));
+                }
+            }
+        }
+    }
+
     /// The settings, after the last checks. Unknown names are not reported if a file is `broken`:
     /// what they name may stand in it.
     pub(super) fn finish(self, broken: bool) -> Settings {
+        self.check_outputs(broken);
         let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
         for (bus, device, place) in &self.bus_uses {
             let known = self.ids.keys().filter(|(kind, _)| *kind == "bus").map(|(_, id)| id.as_str());

@@ -35,14 +35,14 @@ pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<L
     for (property, table) in table.named_tables("out") {
         ids.claim(&property, "out", &table);
         output_ids.push(property.clone());
-        outputs.extend(line_output(property, table, read, &mut keys));
+        outputs.extend(line_output(house, id, property, table, read, &mut keys));
     }
-    let interlock = interlock(table, &output_ids);
+    interlock(house, id, table, &output_ids);
     if !table.has("prop") && !table.has("out") {
         let hint = format!("add [device.{id}.prop.NAME] or [device.{id}.out.NAME]");
         table.problem("the device has no properties", hint);
     }
-    Some(LineDevice { bus: bus?.value, read, properties, outputs, interlock })
+    Some(LineDevice { bus: bus?.value, read, properties, outputs })
 }
 
 fn format(device: &mut Table) -> Option<LineFormat> {
@@ -121,6 +121,8 @@ fn line_property(
 }
 
 fn line_output(
+    house: &mut House,
+    device: &str,
     id: String,
     mut table: Table,
     format: LineFormat,
@@ -131,8 +133,8 @@ fn line_output(
     let write = table.require("write", write, "\"PUMP={int}\\n\"");
     let confirm = table.text("confirm", text::positive_duration).map_or(CONFIRM, |placed| placed.value);
     // The far end runs on by itself while the gateway starts: what it does is not changed without being told.
-    let output = output(&mut table, PowerOn::Keep, Failsafe::Off);
-    table.close(&["heartbeat", "min_off"]);
+    let output = output(house, device, &id, &mut table, (PowerOn::Keep, Failsafe::Off));
+    table.close(&[]);
     Some(LineOutput { id, key: key?, write: write?.value, confirm, output })
 }
 

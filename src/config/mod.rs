@@ -108,5 +108,9 @@ fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
             house.settings.devices.push(device);
         }
     }
+    for (id, table) in root.named_tables("interlock") {
+        house.claim_id("interlock", &id, table.place());
+        device::house_interlock(house, table);
+    }
     root.close(&["rule", "scene", "test", "listener", "bridge", "user", "web"]);
 }

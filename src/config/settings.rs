@@ -20,6 +20,8 @@ pub struct Settings {
     pub buses: Vec<BusSettings>,
     /// Devices, in the order of the files.
     pub devices: Vec<DeviceSettings>,
+    /// Outputs of which at most one is on, within a device and across devices.
+    pub interlocks: Vec<Interlock>,
 }
 
 /// `[gateway]`: who this gateway is.
@@ -59,6 +61,20 @@ pub struct BrokerSettings {
 pub struct BrokerLimits {
     /// Network connections at one time.
     pub connections: Option<u64>,
+    /// Connections of one address at one time.
+    pub connections_per_address: Option<u64>,
+    /// Connections opened in a second, in all.
+    pub connect_rate: Option<u64>,
+    /// Connections opened in a second by one address.
+    pub connect_rate_per_address: Option<u64>,
+    /// Connections whose CONNECT was not accepted yet.
+    pub unauthenticated: Option<u64>,
+    /// How long a connection may take to its CONNECT, in seconds.
+    pub connect_timeout: Option<u64>,
+    /// The longest packet before CONNECT was accepted, in bytes.
+    pub packet_size_before_connect: Option<u64>,
+    /// The largest will, in bytes.
+    pub will_size: Option<u64>,
     /// The longest packet that is accepted, in bytes.
     pub packet_size: Option<u64>,
     /// Messages sent and not completed, per session.
@@ -71,6 +87,14 @@ pub struct BrokerLimits {
     pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
+    /// Their bytes.
+    pub retained_bytes: Option<u64>,
+    /// Levels of a topic name or filter.
+    pub topic_levels: Option<u64>,
+    /// Sessions in all.
+    pub sessions: Option<u64>,
+    /// Subscriptions of one client.
+    pub subscriptions: Option<u64>,
     /// The longest keep alive, in seconds.
     pub keep_alive: Option<u64>,
 }
@@ -180,6 +204,15 @@ pub enum DriverSettings {
 }
 
 impl DriverSettings {
+    /// Whether anything of the device can be commanded.
+    pub fn takes_commands(&self) -> bool {
+        match self {
+            Self::Gpio(gpio) => !gpio.outputs.is_empty(),
+            Self::Line(line) => !line.outputs.is_empty(),
+            Self::Onewire(_) => false,
+        }
+    }
+
     /// The word for the driver, as in the file and in `$meta`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -195,8 +228,6 @@ impl DriverSettings {
 pub struct GpioDevice {
     /// Outputs, such as relays.
     pub outputs: Vec<GpioOutput>,
-    /// Which of them exclude each other.
-    pub interlock: Option<Interlock>,
     /// Inputs, such as contacts.
     pub inputs: Vec<GpioInput>,
     /// Buttons.
@@ -299,8 +330,6 @@ pub struct LineDevice {
     pub properties: Vec<LineProperty>,
     /// Values it can be told.
     pub outputs: Vec<LineOutput>,
-    /// Which of the outputs exclude each other.
-    pub interlock: Option<Interlock>,
 }
 
 /// How a line is cut into keys and values.

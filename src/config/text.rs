@@ -52,6 +52,17 @@ pub(super) fn topic_base(text: &str) -> Result<String, Mistake> {
     Ok(text.to_owned())
 }
 
+/// A topic name of any client's: no wildcards, nothing that begins with `$`.
+pub(super) fn topic_name(text: &str) -> Result<String, Mistake> {
+    match crate::mqtt::TopicName::new(text) {
+        Ok(_) if !text.starts_with('$') => Ok(text.to_owned()),
+        _ => Err(Mistake::new(
+            format!("`{text}` is not a topic name"),
+            "write a topic name without + and #, such as \"garden/controller/alive\"",
+        )),
+    }
+}
+
 /// Free text for people; not empty.
 pub(super) fn words(text: &str) -> Result<String, Mistake> {
     if text.trim().is_empty() {

@@ -109,7 +109,7 @@ impl Observer {
                 Event::Subscribed { .. } => drop(client.unsubscribe(&[filter.as_str()]).expect("a filter")),
                 Event::Unsubscribed { .. } => return found,
                 Event::Message(message) => found = message.text().map(str::to_owned),
-                Event::Connected { .. } | Event::Published { .. } => {}
+                Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => {}
             }
         }
     }

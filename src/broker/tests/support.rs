@@ -191,6 +191,11 @@ impl Bench {
         self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
+    /// Connects as one who came in some way of its own.
+    pub fn connect_from(&mut self, arrival: Arrival, id: Id, client: &str, version: Version) -> Vec<Got> {
+        self.arrive(arrival, id, &plain_connect(client, version))
+    }
+
     fn arrive(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];

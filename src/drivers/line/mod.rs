@@ -7,10 +7,11 @@ pub(super) mod peer;
 use super::backoff::Backoff;
 use super::door::{Asked, Door};
 use super::simulation::SimulatedPort;
-use super::{DriverError, House, Start, output_meta, remembered, stopped};
+use super::switches::Switches;
+use super::{DriverError, House, Start, output_meta, stopped};
 use crate::base::Moment;
 use crate::config::{BusSettings, DeviceSettings, LineDevice, PortSource};
-use crate::device::{Meta, OutputEvent, OutputInput, OutputSpec, Outputs, PropertyMeta, Value};
+use crate::device::{Meta, OutputEvent, OutputInput, OutputSpec, PropertyMeta, Value};
 use format::{Line, LineReader};
 use io::Port;
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ struct Device<'d> {
     /// What comes in before this is the far end waking up.
     settled_at: Moment,
     reader: LineReader,
-    outputs: Outputs,
+    outputs: Switches,
     /// States to bring the outputs into once the device has spoken for the first time.
     restore: Option<Vec<Option<bool>>>,
     values: Vec<Reported>,
@@ -73,10 +74,9 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = describe(house, device, line);
-    let kept = remembered(line.outputs.iter().map(|output| (&output.id, &output.output)));
-    let base = &house.settings.gateway.base;
-    let door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
-    let mut running = Device::new(house, line, door, start);
+    let outputs: Vec<_> = line.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let door = Door::open(house, device, &meta, start, &outputs).await?;
+    let mut running = Device::new(house, &device.id, line, door, start);
     let mut backoff = Backoff::new(REOPEN_MIN, REOPEN_MAX);
     let mut reopen = Some(house.clock.now());
     loop {
@@ -91,6 +91,7 @@ pub(super) async fn run(
                 Err(error) => Err(Failure::Port(error)),
             },
             asked = running.door.next() => running.asked(asked?).await,
+            () = running.outputs.eased() => running.tell_outputs(OutputInput::Time).await,
             () = house.clock.sleep_until(deadline) => {
                 if reopen.take_if(|reopen| *reopen <= house.clock.now()).is_some() {
                     running.open()
@@ -121,9 +122,8 @@ async fn read(port: &mut Option<Port>) -> std::io::Result<Vec<u8>> {
 
 fn describe(house: &House, device: &DeviceSettings, line: &LineDevice) -> Meta {
     let mut meta = house.describe(device);
-    let ids: Vec<&str> = line.outputs.iter().map(|output| output.id.as_str()).collect();
-    for (index, output) in line.outputs.iter().enumerate() {
-        let property = output_meta(&output.output, index, &ids, line.interlock.as_ref());
+    for output in &line.outputs {
+        let property = output_meta(house, &device.id, &output.id, &output.output);
         meta.properties.insert(output.id.clone(), property);
     }
     for reported in &line.properties {
@@ -136,13 +136,13 @@ fn describe(house: &House, device: &DeviceSettings, line: &LineDevice) -> Meta {
 }
 
 impl<'d> Device<'d> {
-    fn new(house: &'d House, line: &'d LineDevice, door: Door, start: Start) -> Self {
+    fn new(house: &'d House, id: &str, line: &'d LineDevice, door: Door, start: Start) -> Self {
         let spec = |output: &crate::config::LineOutput| OutputSpec {
             id: output.id.clone(),
-            settings: output.output,
+            settings: output.output.clone(),
             confirm: Some(output.confirm),
         };
-        let outputs = Outputs::new(line.outputs.iter().map(spec).collect(), line.interlock.clone());
+        let outputs = Switches::new(house, id, line.outputs.iter().map(spec).collect());
         let last: Vec<Option<bool>> = line.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
         let restore = match start {
             Start::Fresh => outputs.start_states(&last),
@@ -268,7 +268,7 @@ impl<'d> Device<'d> {
         let reported = &mut self.values[index];
         reported.stale_at = property.stale_after.map(|after| self.house.clock.now() + after);
         if reported.value.replace(value) != Some(value) {
-            self.door.state(&property.id, Value::Number(value))?;
+            self.door.state(&property.id, &Value::Number(value))?;
         }
         Ok(true)
     }
@@ -295,6 +295,14 @@ impl<'d> Device<'d> {
                 }
             }
             Asked::Get { property } => Ok(self.read_again(&property)?),
+            Asked::Alive { outputs } => {
+                for id in outputs {
+                    if let Some(output) = self.line.outputs.iter().position(|output| output.id == id) {
+                        self.tell_outputs(OutputInput::Alive { output }).await?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -302,12 +310,12 @@ impl<'d> Device<'d> {
     fn read_again(&mut self, property: &str) -> Result<(), DriverError> {
         if let Some(index) = self.line.properties.iter().position(|known| known.id == property) {
             if let Some(value) = self.values[index].value {
-                self.door.state(property, Value::Number(value))?;
+                self.door.state(property, &Value::Number(value))?;
             }
         } else if let Some(output) = self.line.outputs.iter().position(|output| output.id == property)
             && let Some(on) = self.outputs.state(output)
         {
-            self.door.state(property, Value::Boolean(on))?;
+            self.door.state(property, &Value::Boolean(on))?;
         }
         Ok(())
     }
@@ -337,8 +345,9 @@ impl<'d> Device<'d> {
         match event {
             // Without a port nothing is written; the outputs were told that it is lost.
             OutputEvent::Write { .. } => Ok(()),
-            OutputEvent::State { output, on } => self.door.state(id(output), Value::Boolean(*on)),
+            OutputEvent::State { output, on } => self.door.state(id(output), &Value::Boolean(*on)),
             OutputEvent::Target { output, on } => self.door.target(id(output), *on),
+            OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(id(output), *lost),
             OutputEvent::Result { output, ticket, result } => self.door.result(id(output), *ticket, result),
         }
     }
