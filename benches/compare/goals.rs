@@ -78,6 +78,17 @@ fn rows_of(scenario: Scenario) -> Vec<Row> {
             row(Figure::MemoryEmpty, None, ratio(0.65), None),
             shown(Figure::IdleCpu),
         ],
+        Scenario::Wildcards => vec![
+            row(Figure::CpuPerMessage, ratio(0.5), ratio(0.15), None),
+            row(Figure::CpuPerSubscription, ratio(0.5), ratio(0.46), None),
+            row(Figure::MemoryPerSubscription, None, Some(Goal::Absolute(340.0)), None),
+        ],
+        Scenario::Retained => vec![
+            row(Figure::MainCpuPerRetained, ratio(0.5), ratio(0.15), None),
+            shown(Figure::CpuPerRetained),
+            row(Figure::CpuPerReplayed, ratio(0.5), ratio(0.08), None),
+            row(Figure::MemoryPerRetained, None, Some(Goal::Absolute(380.0)), None),
+        ],
     }
 }
 

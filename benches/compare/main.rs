@@ -7,7 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `scenario`, `goals` | what is measured and what is aimed at |
-//! | `live`, `offline`, `idle` | the loads |
+//! | `live`, `offline`, `idle`, `tables` | the loads |
 //! | `fleet`, `socket`, `wire` | many client connections on one thread, one connection, packets |
 //! | `tally`, `numbers` | exact counting, medians |
 //! | `gates` | instructions and system calls for each message, counted |
@@ -36,6 +36,7 @@ mod report;
 mod results;
 mod scenario;
 mod socket;
+mod tables;
 mod tally;
 mod wire;
 
@@ -193,6 +194,8 @@ impl Bench {
             Scenario::Offline => offline::measure_queues(&self.effort, &broker, &self.interrupt),
             Scenario::Durable => offline::measure_acknowledgement(&self.effort, &broker, &self.interrupt),
             Scenario::Idle => idle::measure(&self.effort, &broker, &self.interrupt),
+            Scenario::Wildcards => tables::measure_wildcards(&self.effort, &broker, &self.interrupt),
+            Scenario::Retained => tables::measure_retained(&self.effort, &broker, &self.interrupt),
         }
     }
 }
@@ -215,6 +218,9 @@ fn brief(sample: &Sample) -> String {
         Figure::MessagesPerSecond,
         Figure::LatencyMedian,
         Figure::MemoryPerClient,
+        Figure::MemoryPerSubscription,
+        Figure::MainCpuPerRetained,
+        Figure::MemoryPerRetained,
     ] {
         if let Some(value) = sample.figures.get(&figure) {
             parts.push(format!("{} {}", number(Some(*value)), figure.title()));

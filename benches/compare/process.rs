@@ -127,6 +127,14 @@ impl Broker {
         read_clock(self.cpu_clock)
     }
 
+    /// CPU time its main thread has used in ns, user and system.
+    pub fn main_thread_cpu_ns(&self) -> Result<u64, Failure> {
+        let file = format!("/proc/{}/schedstat", self.child.id());
+        let text = fs::read_to_string(file).map_err(Failure::system("/proc"))?;
+        let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+        first.ok_or_else(|| Failure::NotPossible("/proc shows no CPU time of a thread".into()))
+    }
+
     /// Resident memory, in bytes. The rollup is exact, while the counter of `status` lags behind by a batch per CPU.
     pub fn resident(&self) -> Result<u64, Failure> {
         let kib = self.proc_number("smaps_rollup", "Rss:")?;

@@ -94,6 +94,10 @@ pub enum Scenario {
     Durable,
     /// Many clients that are only there.
     Idle,
+    /// Many subscriptions with wildcards, and messages that match a few of them.
+    Wildcards,
+    /// Many retained messages, and a new subscriber to all of them.
+    Retained,
 }
 
 impl Scenario {
@@ -111,7 +115,7 @@ impl Scenario {
             all.extend(levels.iter().map(|&qos| live(shape, qos, None)));
         }
         all.extend([AtMostOnce, AtLeastOnce].map(|qos| live(Shape::Pairs(100), qos, Some(2000))));
-        all.extend([Self::Offline, Self::Durable, Self::Idle]);
+        all.extend([Self::Offline, Self::Durable, Self::Idle, Self::Wildcards, Self::Retained]);
         all
     }
 }
@@ -124,6 +128,8 @@ impl fmt::Display for Scenario {
             Self::Offline => f.write_str("offline sessions, QoS 1"),
             Self::Durable => f.write_str("one at a time, QoS 1"),
             Self::Idle => f.write_str("idle clients"),
+            Self::Wildcards => f.write_str("wildcards, 4 deliveries"),
+            Self::Retained => f.write_str("retained, new subscriber to #"),
         }
     }
 }
@@ -141,6 +147,10 @@ pub struct Effort {
     pub idle: Duration,
     /// Messages queued for absent sessions.
     pub queued: u64,
+    /// Subscriptions with wildcards.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: u64,
 }
 
 impl Effort {
@@ -152,6 +162,8 @@ impl Effort {
             idle_clients: 5000,
             idle: Duration::from_secs(2),
             queued: 100_000,
+            subscriptions: 100_000,
+            retained: 100_000,
         }
     }
 
@@ -163,6 +175,8 @@ impl Effort {
             idle_clients: 100,
             idle: Duration::from_millis(50),
             queued: 1000,
+            subscriptions: 1000,
+            retained: 1000,
         }
     }
 }
@@ -193,6 +207,18 @@ pub enum Figure {
     MemoryPerClient,
     /// KiB of resident memory before any client.
     MemoryEmpty,
+    /// µs of CPU time of the broker for each subscription.
+    CpuPerSubscription,
+    /// Bytes of resident memory for each subscription.
+    MemoryPerSubscription,
+    /// µs of CPU time of the broker's main thread for each retained message: without what a store's thread does.
+    MainCpuPerRetained,
+    /// µs of CPU time of the broker for each retained message.
+    CpuPerRetained,
+    /// Bytes of resident memory for each retained message.
+    MemoryPerRetained,
+    /// µs of CPU time of the broker for each retained message delivered to a new subscriber.
+    CpuPerReplayed,
     /// ms of CPU time of the broker in a second with all those clients silent.
     IdleCpu,
     /// µs of CPU time of the load for each message: when near the broker's, the load is the limit.
@@ -214,6 +240,12 @@ impl Figure {
             Self::CpuPerConnect => "CPU µs per connect + subscribe",
             Self::MemoryPerClient => "RSS bytes per client",
             Self::MemoryEmpty => "RSS KiB, no client",
+            Self::CpuPerSubscription => "CPU µs per subscription",
+            Self::MemoryPerSubscription => "RSS bytes per subscription",
+            Self::MainCpuPerRetained => "CPU µs per message stored, main thread",
+            Self::CpuPerRetained => "CPU µs per message stored, all threads",
+            Self::MemoryPerRetained => "RSS bytes per message",
+            Self::CpuPerReplayed => "CPU µs per message delivered",
             Self::IdleCpu => "CPU ms per s",
             Self::LoadCpuPerMessage => "CPU µs of the load per message",
         }

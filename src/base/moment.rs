@@ -28,6 +28,16 @@ impl Moment {
         (self.0 / 1_000_000) as u32
     }
 
+    /// The earlier of two moments that may not come.
+    #[inline]
+    pub const fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+        match (one, other) {
+            (Some(Moment(one)), Some(Moment(other))) => Some(Moment(if one < other { one } else { other })),
+            (one, None) => one,
+            (None, other) => other,
+        }
+    }
+
     /// Time that passed since `earlier`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

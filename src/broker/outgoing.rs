@@ -90,6 +90,12 @@ impl Outgoing {
         self.next_packet_id
     }
 
+    /// Whether there is a message that was not sent over this connection.
+    #[inline]
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.entries.len()
+    }
+
     /// Whether a new message could be sent at once, given how many may be unacknowledged.
     #[inline]
     pub fn is_open(&self, window: u16) -> bool {

@@ -53,7 +53,7 @@ impl Broker {
             store: StoreSide::new(MessageId(memory.next_message.0.max(1))),
             counters: Counters::default(),
             loads: super::Loads::default(),
-            scratch: super::Scratch::default(),
+            scratch: None,
         };
         let restored = broker.remember(now, memory);
         broker.timers.set(now, Timer::Sys);
