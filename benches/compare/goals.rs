@@ -3,8 +3,9 @@
 //! Two steps: the first is the aim from the start, half of mosquitto's CPU; the second is close to the limit that the
 //! floor shows. At a low rate the kernel's share dominates and the floor itself is above half, so there both are one.
 
-use crate::scenario::{Figure, Scenario, Shape};
+use crate::scenario::{Figure, Scenario};
 use crate::wire::QoS;
+use gatehouse::load::Shape;
 
 /// A row of the table: one figure of one scenario, with what is aimed at.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,10 @@ use crate::fleet::{Fleet, Introduction, Receiver, STALL};
 use crate::interrupt::Interrupt;
 use crate::numbers::{float, micros, per, percentile};
 use crate::process::{Broker, own_cpu_ns};
-use crate::scenario::{Effort, Figure, Sample, Shape};
-use crate::tally::{Faults, PAYLOAD_MIN, Stamp, Tally};
+use crate::scenario::{Effort, Figure, Sample};
 use crate::wire::{self, Ack, Packet, QoS};
+use gatehouse::load::Shape;
+use gatehouse::load::{Faults, PAYLOAD_MIN, Stamp, Tally};
 
 /// Bytes of a payload.
 pub const PAYLOAD: usize = 64;

@@ -9,7 +9,7 @@
 //! | `scenario`, `goals` | what is measured and what is aimed at |
 //! | `live`, `offline`, `idle`, `tables` | the loads |
 //! | `fleet`, `socket`, `wire` | many client connections on one thread, one connection, packets |
-//! | `tally`, `numbers` | exact counting, medians |
+//! | `numbers` | medians; what is counted exactly is counted by `gatehouse::load` |
 //! | `gates` | instructions and system calls for each message, counted |
 //! | `peer`, `process`, `floor` | the brokers, a broker as a process, our own lower limit |
 //! | `results`, `report`, `machine` | medians and verdicts, table, page and JSON |
@@ -37,7 +37,6 @@ mod results;
 mod scenario;
 mod socket;
 mod tables;
-mod tally;
 mod wire;
 
 use std::fs;
@@ -58,7 +57,7 @@ use crate::process::Broker;
 use crate::report::{Report, number};
 use crate::results::Results;
 use crate::scenario::{Effort, Figure, Sample, Scenario};
-use crate::tally::Faults;
+use gatehouse::load::Faults;
 
 /// Where brokers keep their files: on the disk of the build, since a temporary directory may be memory.
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");

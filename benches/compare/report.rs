@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::results::{Results, Verdict};
 use crate::scenario::{Effort, Figure};
-use crate::tally::Faults;
+use gatehouse::load::Faults;
 
 /// A finished run.
 pub struct Report<'a> {

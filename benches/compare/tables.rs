@@ -9,8 +9,8 @@ use crate::live::{PAYLOAD, SETTLE, WINDOW};
 use crate::numbers::{float, micros, per};
 use crate::process::Broker;
 use crate::scenario::{Effort, Figure, Sample};
-use crate::tally::{Stamp, Tally};
 use crate::wire::{self, Ack, Packet, QoS};
+use gatehouse::load::{Stamp, Tally};
 
 /// Clients that hold the subscriptions.
 const SUBSCRIBERS: usize = 100;

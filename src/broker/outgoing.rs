@@ -144,7 +144,7 @@ impl Outgoing {
     /// Whether there is a message that was not sent over this connection.
     #[inline]
     pub fn has_unsent(&self) -> bool {
-        self.sent < self.entries.len()
+        self.sent < self.entries.len() || !self.queue.is_empty()
     }
 
     /// Whether a new message could be sent at once, given how many may be unacknowledged.

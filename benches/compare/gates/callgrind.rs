@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::live;
 use crate::peer::Peer;
 use crate::process::Broker;
-use crate::scenario::Shape;
 use crate::wire::QoS;
+use gatehouse::load::Shape;
 
 /// Where callgrind puts its counts, below a directory of the run.
 const FILE: &str = "callgrind.out";
@@ -61,7 +61,7 @@ fn broker(counter: &Counter<'_>, load: (Shape, QoS, Option<u32>), messages: u64)
     let Counter { programs, interrupt, .. } = counter;
     let broker = Broker::start_under(wrapper, Peer::Gatehouse, programs, Path::new(DIRECTORY), interrupt)?;
     let faults = live::send(load, messages, &broker, interrupt)?;
-    if faults != crate::tally::Faults::default() {
+    if faults != gatehouse::load::Faults::default() {
         return Err(Failure::Refused(format!("{faults:?} below valgrind")));
     }
     let directory = broker.stop(interrupt)?;

@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::live;
 use crate::peer::Peer;
 use crate::process::Broker;
-use crate::scenario::Shape;
 use crate::wire::QoS;
+use gatehouse::load::Shape;
 
 /// Where strace puts its table, below the directory of the broker.
 const FILE: &str = "strace.out";

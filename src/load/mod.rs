@@ -1,0 +1,12 @@
+//! Load for a broker, as numbers: who publishes to whom, what arrived, how long it took.
+//!
+//! It opens no connection and reads no clock: `gatehouse bench` and `make bench` do that, each in its own way, and count
+//! with this. Nothing is sampled or estimated but latencies, whose buckets are a hundredth wide.
+
+mod latencies;
+mod shape;
+mod tally;
+
+pub use latencies::Latencies;
+pub use shape::Shape;
+pub use tally::{Faults, PAYLOAD_MIN, Stamp, Tally};
