@@ -165,9 +165,9 @@ impl Drop for Broker {
 /// `command` as the words behind those of `wrapper`.
 fn under(wrapper: &[OsString], command: Command) -> Command {
     let Some((program, words)) = wrapper.split_first() else { return command };
-    let mut wrapped = Command::new(program);
-    wrapped.args(words).arg(command.get_program()).args(command.get_args());
-    wrapped
+    let mut whole = Command::new(program);
+    whole.args(words).arg(command.get_program()).args(command.get_args());
+    whole
 }
 
 /// CPU time this process has used, in ns.

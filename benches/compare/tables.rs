@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_millis(300);
 /// Subscribes to many rooms in four forms, then publishes to the rooms.
 pub fn measure_wildcards(effort: &Effort, broker: &Broker, interrupt: &Interrupt) -> Result<Sample, Failure> {
     let mut fleet = Fleet::new(broker.address(), interrupt)?;
-    let mut traffic = Rooms::new(effort.subscriptions / FORMS);
+    let mut traffic = House::new(effort.subscriptions / FORMS);
     let clients: Vec<_> = (0..SUBSCRIBERS)
         .map(|client| Introduction { client_id: format!("subscriber-{client}"), clean_session: true, filter: None })
         .collect();
@@ -92,7 +92,7 @@ pub fn measure_retained(effort: &Effort, broker: &Broker, interrupt: &Interrupt)
 }
 
 /// Traffic to many rooms. The clients of a room are those of its group.
-struct Rooms {
+struct House {
     rooms: usize,
     /// Messages by publisher and group of rooms.
     sent: Vec<[u64; GROUPS]>,
@@ -102,7 +102,7 @@ struct Rooms {
     payload: [u8; PAYLOAD],
 }
 
-impl Rooms {
+impl House {
     fn new(rooms: usize) -> Self {
         // Whole groups, so that every client holds as many subscriptions.
         let rooms = rooms.next_multiple_of(GROUPS);
@@ -187,7 +187,7 @@ impl Rooms {
     }
 }
 
-impl Receiver for Rooms {
+impl Receiver for House {
     fn packet(&mut self, client: usize, packet: &Packet<'_>, _outbox: &mut Vec<u8>) -> Result<(), Failure> {
         match packet {
             Packet::SubAck { code: 0x80.., .. } => return Err(Failure::Refused("a subscription".into())),

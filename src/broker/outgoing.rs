@@ -142,7 +142,6 @@ impl Outgoing {
     }
 
     /// Whether there is a message that was not sent over this connection.
-    #[inline]
     pub fn has_unsent(&self) -> bool {
         self.sent < self.entries.len() || !self.queue.is_empty()
     }

@@ -135,7 +135,7 @@ mod tests {
         let one_by_one = |bytes: &[u8]| Scan {
             is_plain: bytes.iter().all(|byte| (0x20..0x7F).contains(byte)),
             has_wildcard: bytes.iter().any(|byte| matches!(byte, b'+' | b'#')),
-            separators: bytes.iter().filter(|&&byte| byte == b'/').count(),
+            separators: bytes.split(|&byte| byte == b'/').count() - 1,
         };
         for length in 0..26 {
             for at in 0..length {

@@ -17,13 +17,16 @@ use gatehouse::load::Shape;
 /// Where callgrind puts its counts, below a directory of the run.
 const FILE: &str = "callgrind.out";
 
+/// Who publishes to whom, how safely, and how many messages a second if not as fast as possible.
+type Load = (Shape, QoS, Option<u32>);
+
 /// A load, its goal in instructions for each message delivered, and how many messages a short run sends.
-const LOADS: [(Shape, QoS, Option<u32>, Option<f64>, u64); 5] = [
-    (Shape::Pairs(50), QoS::AtLeastOnce, None, Some(2000.0), 4000),
-    (Shape::Pairs(50), QoS::AtMostOnce, None, None, 4000),
-    (Shape::FanIn(50), QoS::AtLeastOnce, None, None, 4000),
-    (Shape::FanOut(100), QoS::AtMostOnce, None, Some(250.0), 100),
-    (Shape::Pairs(10), QoS::AtLeastOnce, Some(1000), Some(8000.0), 500),
+const LOADS: [(Load, Option<f64>, u64); 5] = [
+    ((Shape::Pairs(50), QoS::AtLeastOnce, None), Some(2000.0), 4000),
+    ((Shape::Pairs(50), QoS::AtMostOnce, None), None, 4000),
+    ((Shape::FanIn(50), QoS::AtLeastOnce, None), None, 4000),
+    ((Shape::FanOut(100), QoS::AtMostOnce, None), Some(250.0), 100),
+    ((Shape::Pairs(10), QoS::AtLeastOnce, Some(1000)), Some(8000.0), 500),
 ];
 
 /// A long run sends so many times what a short one does.
@@ -31,12 +34,12 @@ const LONG: u64 = 3;
 
 /// Counts every load and every work.
 pub fn count(counter: &Counter<'_>, gates: &mut Gates) -> Result<(), Failure> {
-    for (shape, qos, rate, most, messages) in LOADS {
+    for (load, most, messages) in LOADS {
+        let (shape, qos, rate) = load;
         let messages = if counter.is_quick { messages / 2 } else { messages };
         let at_rate = rate.map(|rate| format!(" at {rate}/s")).unwrap_or_default();
         let title = format!("instructions per message, {shape}{at_rate}, QoS {}", qos.bits());
         say(&title);
-        let load = (shape, qos, rate);
         let deliveries = shape.deliveries();
         let [few, many] = [messages, messages * LONG].map(|messages| broker(counter, load, messages));
         gates.add(title, slope((messages * deliveries, few?), (messages * LONG * deliveries, many?)), most);
@@ -57,7 +60,7 @@ fn wrapper(directory: &Path) -> Vec<OsString> {
 }
 
 /// Instructions of a broker from start to end that delivers so many messages.
-fn broker(counter: &Counter<'_>, load: (Shape, QoS, Option<u32>), messages: u64) -> Result<u64, Failure> {
+fn broker(counter: &Counter<'_>, load: Load, messages: u64) -> Result<u64, Failure> {
     let Counter { programs, interrupt, .. } = counter;
     let broker = Broker::start_under(wrapper, Peer::Gatehouse, programs, Path::new(DIRECTORY), interrupt)?;
     let faults = live::send(load, messages, &broker, interrupt)?;

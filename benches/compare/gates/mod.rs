@@ -98,8 +98,8 @@ impl Gates {
     pub fn table(&self) -> String {
         let head = ["counted", "figure", "goal", "verdict"].map(str::to_owned);
         let lines: Vec<_> = [head].into_iter().chain(self.measured.iter().map(Measured::cells)).collect();
-        let not_run: String = self.not_run.iter().map(|why| format!("\nNOT RUN: {why}\n")).collect();
-        align::<4, 1>(&lines) + &not_run
+        let not_run = self.not_run.iter().map(|why| ["\nNOT RUN: ", why, "\n"].concat());
+        align::<4, 1>(&lines) + &not_run.collect::<String>()
     }
 }
 
