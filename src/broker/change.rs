@@ -96,6 +96,34 @@ pub struct Run {
 }
 
 impl Run {
+    /// The run of everything up to `upto`, from all stored messages in their order and the latest state of each session.
+    pub fn collect(
+        upto: MessageId,
+        messages: &[(MessageId, u32, Vec<Receiver>)],
+        states: &BTreeMap<SessionNumber, SessionState>,
+    ) -> Run {
+        let mut segments: BTreeMap<SessionNumber, (Packed, PacketId)> = BTreeMap::new();
+        for (id, size, receivers) in messages.iter().filter(|(id, _, _)| *id <= upto) {
+            for receiver in receivers {
+                if states.get(&receiver.session).is_some_and(|state| state.is_done(*id)) {
+                    continue;
+                }
+                let next = receiver.packet_id.next();
+                let new = || (Packed::new(MessageId::NONE), next);
+                let (packed, next_packet_id) = segments.entry(receiver.session).or_insert_with(new);
+                packed.push(*id, *size);
+                *next_packet_id = next;
+            }
+        }
+        let segment = |(session, (packed, next_packet_id)): (SessionNumber, (Packed, PacketId))| Segment {
+            session,
+            next_packet_id,
+            bytes: packed.into_bytes(),
+        };
+        let segments = segments.into_iter().map(segment).collect();
+        Run { since: MessageId::NONE, upto, segments, states: states.values().cloned().collect() }
+    }
+
     /// This run and the one behind it as one. `head` tells the first message that a session is not done with, or
     /// nothing for a session that ended.
     #[must_use]
@@ -148,6 +176,8 @@ impl Segment {
 /// Everything the store remembers, read at start.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// The report of damage that was found and is not dealt with; its path.
+    pub damage: Option<Box<str>>,
     /// How often the gateway was started on this store, this time included.
     pub boots: u32,
     /// The number the next session gets.

@@ -91,6 +91,8 @@ const CONNECT: u8 = 0x10;
 pub struct Broker {
     limits: Limits,
     boots: u32,
+    /// The report of damage to the store that is not dealt with.
+    damage: Option<Box<str>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
     strangers: Strangers,

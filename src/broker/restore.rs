@@ -36,6 +36,7 @@ impl Broker {
         let mut broker = Broker {
             limits,
             boots: memory.boots,
+            damage: memory.damage.clone(),
             connections: vec![],
             connected: 0,
             strangers: super::Strangers::default(),

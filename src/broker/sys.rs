@@ -93,6 +93,7 @@ impl Broker {
             ("$SYS/broker/version".to_owned(), version.to_owned()),
             ("$SYS/broker/uptime".to_owned(), format!("{} seconds", now.as_secs())),
             ("$SYS/gatehouse/store/state".to_owned(), fault.to_owned()),
+            ("$SYS/gatehouse/store/damage".to_owned(), self.damage.as_deref().unwrap_or("none").to_owned()),
         ];
         values.extend(numbers.into_iter().map(|(name, number)| (format!("$SYS/{name}"), number.to_string())));
         values.extend(self.loads.values());

@@ -76,6 +76,96 @@ impl DataDirectory {
     }
 }
 
+/// Damaged stores that are kept; the oldest goes when there are more.
+const DAMAGED_KEPT: u32 = 3;
+
+impl DataDirectory {
+    /// The store that is being built from what can be read of a damaged one.
+    pub fn salvaged(&self) -> PathBuf {
+        self.path.join("gatehouse.db.new")
+    }
+
+    /// Makes sure that a file is on the disk.
+    pub fn flush(&self, file: &Path) -> Result<(), StoreError> {
+        File::open(file).and_then(|file| file.sync_all()).map_err(io_error(file))?;
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
+    }
+
+    /// Removes a file if it is there.
+    pub fn remove(file: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(file)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames the damaged store and its log; tells the new name. Only the latest few are kept.
+    pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
+        let name = |number: u32| self.path.join(format!("gatehouse.db.damaged-{number}"));
+        let number = self.damages().last().map_or(1, |last| last + 1);
+        if let Some(old) = number.checked_sub(DAMAGED_KEPT) {
+            for file in [name(old), with_suffix(&name(old), "-wal"), with_suffix(&name(old), ".txt")] {
+                DataDirectory::remove(&file)?;
+            }
+        }
+        match fs::rename(self.database(), name(number)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(&self.database())(error))?,
+            _ => {}
+        }
+        self.move_log(&with_suffix(&name(number), "-wal"))?;
+        Ok(name(number))
+    }
+
+    /// Renames the log of a store that was set aside before a power cut.
+    pub fn set_log_aside(&self) -> Result<(), StoreError> {
+        let last = self.damages().last().copied().unwrap_or(1);
+        self.move_log(&self.path.join(format!("gatehouse.db.damaged-{last}-wal")))
+    }
+
+    /// The write-ahead log.
+    pub fn log(&self) -> PathBuf {
+        with_suffix(&self.database(), "-wal")
+    }
+
+    fn move_log(&self, to: &Path) -> Result<(), StoreError> {
+        let log = self.log();
+        match fs::rename(&log, to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(&log)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The salvaged store takes the place of the damaged one.
+    pub fn adopt_salvaged(&self) -> Result<(), StoreError> {
+        fs::rename(self.salvaged(), self.database()).map_err(io_error(&self.database()))?;
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
+    }
+
+    /// The latest report of damage that nobody has removed yet.
+    pub fn damage_report(&self) -> Option<PathBuf> {
+        let report = |number: &u32| self.path.join(format!("gatehouse.db.damaged-{number}.txt"));
+        self.damages().iter().rev().map(report).find(|report| report.exists())
+    }
+
+    /// The numbers of the damaged stores that were set aside, ascending.
+    fn damages(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return vec![] };
+        let number = |name: &str| {
+            let rest = name.strip_prefix("gatehouse.db.damaged-")?;
+            rest.split(['-', '.']).next()?.parse().ok()
+        };
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+        let mut numbers: Vec<u32> = names.filter_map(|name| number(&name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
 impl DataDirectory {
     /// Writes the log once more, byte for byte, and flushes it. After a flush that failed the kernel takes what it could
     /// not write for written: it is not told to flush that again, but given it again.

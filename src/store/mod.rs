@@ -9,6 +9,7 @@ mod files;
 mod pack;
 mod read;
 mod runs;
+mod salvage;
 mod schema;
 mod thread;
 mod trash;

@@ -4,11 +4,12 @@ use super::StoreError;
 use super::pack;
 use super::write::signed;
 use crate::base::Moment;
-use crate::broker::change::{Memory, Run};
+use crate::broker::change::{Memory, Receiver, Run, SessionState};
 use crate::broker::message::{Message, Parts};
 use crate::broker::{Found, MessageId, SessionNumber, Stored};
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{Properties, QoS, Version};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
 
@@ -96,24 +97,43 @@ fn checked_run(row: i64, blob: &[u8]) -> Result<Run, StoreError> {
     run.ok_or(StoreError::Damaged { table: "ix", row, what: "its checksum is wrong" })
 }
 
+/// What a row of `msg` holds.
+#[derive(Debug)]
+pub enum Told {
+    /// A message: its size and receivers.
+    Message(u32, Vec<Receiver>),
+    /// States of sessions.
+    States(Vec<SessionState>),
+}
+
+/// Rows of `msg` behind one, without the messages themselves.
+pub const SELECT_ROWS: &str = "SELECT id, rc, CASE WHEN rc IS NULL THEN payload END, \
+    ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg WHERE id > ?1";
+
+/// Reads one of [`SELECT_ROWS`].
+pub fn row(row: &Row<'_>) -> Result<(MessageId, Told), StoreError> {
+    let number: i64 = row.get(0)?;
+    let damaged = |what| StoreError::Damaged { table: "msg", row: number, what };
+    let told = if let ValueRef::Blob(blob) = row.get_ref(2)? {
+        Told::States(pack::read_states(blob).ok_or_else(|| damaged("session states"))?)
+    } else {
+        let receivers = pack::read_receivers(row.get_ref(1)?).ok_or_else(|| damaged("receivers"))?;
+        Told::Message(row.get(3)?, receivers)
+    };
+    Ok((MessageId(number.unsigned_abs()), told))
+}
+
 /// Reads the rows behind the index.
 fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
-    let sql = "SELECT id, rc, CASE WHEN rc IS NULL THEN payload END, \
-               ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg \
-               WHERE id > ?1 ORDER BY id";
     let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
     memory.next_message = upto.next();
-    let mut messages = connection.prepare(sql)?;
+    let mut messages = connection.prepare(&format!("{SELECT_ROWS} ORDER BY id"))?;
     let mut rows = messages.query([signed(upto.0)])?;
-    while let Some(row) = rows.next()? {
-        let number: i64 = row.get(0)?;
-        let id = MessageId(number.unsigned_abs());
-        let damaged = |what| StoreError::Damaged { table: "msg", row: number, what };
-        if let rusqlite::types::ValueRef::Blob(blob) = row.get_ref(2)? {
-            memory.states.push((id, pack::read_states(blob).ok_or_else(|| damaged("session states"))?));
-        } else {
-            let receivers = pack::read_receivers(row.get_ref(1)?).ok_or_else(|| damaged("receivers"))?;
-            memory.messages.push((id, row.get(3)?, receivers));
+    while let Some(next) = rows.next()? {
+        let (id, told) = row(next)?;
+        match told {
+            Told::Message(size, receivers) => memory.messages.push((id, size, receivers)),
+            Told::States(states) => memory.states.push((id, states)),
         }
         memory.next_message = id.next();
     }

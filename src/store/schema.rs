@@ -6,10 +6,10 @@ use rusqlite::config::DbConfig;
 use std::path::Path;
 
 /// "GATE": marks a SQLite file as ours.
-const APPLICATION_ID: i64 = 0x4741_5445;
+pub const APPLICATION_ID: i64 = 0x4741_5445;
 
 /// The version this release writes.
-const VERSION: i64 = 2;
+pub const VERSION: i64 = 2;
 
 /// The file is ours alone: no shared memory file, no file lock per read.
 const EXCLUSIVE: &str = "PRAGMA locking_mode = EXCLUSIVE";
@@ -39,7 +39,7 @@ const MIGRATIONS: [&str; 1] = ["CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB
 /// blob for many, NULL for a row of session states, which lies in `payload`. `ix`: the index, which tells for a range of
 /// numbers up to `upto` which sessions still want them, so that a start reads only the messages behind it. `expiry` and `meta.clock` are microseconds
 /// of the time this store's gateways were running.
-const TABLES: &str = "
+pub const TABLES: &str = "
     CREATE TABLE msg(id INTEGER PRIMARY KEY, rc, topic TEXT, flags INTEGER, payload BLOB, props BLOB, expiry INTEGER);
     CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB NOT NULL);
     CREATE TABLE session(no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, expiry INTEGER NOT NULL);
@@ -74,6 +74,11 @@ pub fn open(file: &Path) -> Result<Connection, StoreError> {
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// What was copied from a file of an earlier release into the tables of this one takes the form of this one.
+pub fn convert(_connection: &Connection, _version: i64) -> Result<(), StoreError> {
+    Ok(())
 }
 
 /// Brings a file of an earlier release to the latest version: each step is one transaction, so that a power cut leaves

@@ -3,7 +3,7 @@
 use super::files::DataDirectory;
 use super::runs::Runs;
 use super::trash::Trash;
-use super::{StoreError, read, schema, write};
+use super::{StoreError, read, salvage, schema, write};
 use crate::base::Moment;
 use crate::base::limits::TRASH_ROWS_MAX;
 use crate::broker::change::Memory;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Requests that may wait for the thread: one group, and messages for as many sessions.
 const REQUESTS: usize = 1024;
@@ -84,9 +84,10 @@ impl Store {
     /// See [`StoreError`].
     pub fn open(directory: &Path, reply: impl Fn(Reply) + Send + 'static) -> Result<(Store, Memory), StoreError> {
         let directory = DataDirectory::open(directory)?;
+        salvage::finish_interrupted(&directory)?;
         let frames = Arc::new(AtomicI32::new(0));
-        let connection = open(&directory, &frames)?;
-        let (memory, base) = read::memory(&connection)?;
+        let (connection, mut memory, base) = open_or_salvage(&directory, &frames)?;
+        memory.damage = directory.damage_report().map(|report| report.display().to_string().into());
         let (requests, inbox) = sync_channel(REQUESTS);
         let worker = Worker {
             directory,
@@ -127,6 +128,31 @@ impl Drop for Store {
         {
             warn!("the store's thread panicked");
         }
+    }
+}
+
+/// Opens the database and reads what the broker needs; what is damaged is set aside first.
+fn open_or_salvage(
+    directory: &DataDirectory,
+    frames: &Arc<AtomicI32>,
+) -> Result<(Connection, Memory, u64), StoreError> {
+    if let Some(damage) = salvage::report_missing(directory)? {
+        error!(summary = damage.summary, "the store is gone, see {}", damage.report.display());
+    }
+    let read = || -> Result<_, StoreError> {
+        let connection = open(directory, frames)?;
+        let (memory, base) = read::memory(&connection)?;
+        Ok((connection, memory, base))
+    };
+    match read() {
+        Err(why) if why.is_damage() => {
+            error!(%why, "the store is damaged; what can be read of it is saved");
+            let damage = salvage::salvage(directory, &why)?;
+            let report = damage.report.display();
+            error!(summary = damage.summary, "the damaged store was set aside, see {report}");
+            read()
+        }
+        read => read,
     }
 }
 

@@ -133,6 +133,7 @@ impl Disk {
         Memory {
             boots: memory.boots + 1,
             next_session: memory.next_session,
+            damage: None,
             next_message: memory.next_message,
             sessions: memory.sessions.clone(),
             subscriptions: memory.subscriptions.clone(),
