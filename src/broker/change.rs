@@ -3,6 +3,8 @@
 use super::ids::{MessageId, SessionNumber};
 use super::message::Message;
 use super::queue::Packed;
+use super::will::Will;
+use crate::base::Moment;
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::BTreeMap;
@@ -20,7 +22,25 @@ pub enum Change {
         /// Seconds it lives without a connection.
         expiry: u32,
     },
-    /// A session ended: it and its subscriptions are forgotten.
+    /// A session's connection is gone and its time runs, or it has one again.
+    SessionAway {
+        /// The session.
+        number: SessionNumber,
+        /// When it expires; `None` while it has a connection.
+        ends: Option<Moment>,
+    },
+    /// A will waits for its delay.
+    WillKept {
+        /// The session it belongs to.
+        session: SessionNumber,
+        /// When it is to be published.
+        due: Moment,
+        /// The will.
+        will: Box<Will>,
+    },
+    /// A will that waited was published, or must not be any more.
+    WillOver(SessionNumber),
+    /// A session ended: it, its will and its subscriptions are forgotten.
     SessionEnded(SessionNumber),
     /// A session subscribed, or changed the options of a subscription.
     Subscribed {
@@ -186,6 +206,10 @@ pub struct Memory {
     pub next_message: MessageId,
     /// Sessions: number, client identifier, expiry.
     pub sessions: Vec<(SessionNumber, Box<str>, u32)>,
+    /// When sessions expire whose time was running already.
+    pub ends: Vec<(SessionNumber, Moment)>,
+    /// Wills that wait for their delay, and when they are due.
+    pub wills: Vec<(SessionNumber, Moment, Will)>,
     /// Subscriptions.
     pub subscriptions: Vec<(SessionNumber, Box<str>, SubscriptionOptions, u32)>,
     /// Retained messages.

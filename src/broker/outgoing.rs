@@ -12,6 +12,7 @@ use super::subscriptions::FilterId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far the delivery of one message has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -399,6 +400,17 @@ impl Outgoing {
             self.resumed = None;
         }
         Progress::Waiting
+    }
+
+    /// Messages from before the message `until` have lived longer by `length` than they were told when they were read.
+    pub fn age(&mut self, length: Duration, until: MessageId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.message != MessageId::NONE && entry.message < until) {
+            if let Some(body) = &mut entry.body
+                && body.expires.is_some()
+            {
+                *body = Arc::new(body.aged(length));
+            }
+        }
     }
 
     /// All entries that are not done, oldest first.

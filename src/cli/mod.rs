@@ -4,6 +4,7 @@
 //! 6 timed out.
 
 mod acl;
+mod backup;
 mod check;
 mod client;
 mod import;
@@ -74,6 +75,8 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Make a copy of the store, or put one back.
+    Backup(backup::BackupArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

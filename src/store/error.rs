@@ -60,6 +60,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk could not be read, which may pass.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                [IOERR_READ, IOERR_SHORT_READ].contains(&error.extended_code)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether what lies on the disk is damaged, so that trying again does not help.
     pub fn is_damage(&self) -> bool {
         use rusqlite::Error::{
@@ -69,14 +79,16 @@ impl StoreError {
         match self {
             StoreError::Damaged { .. } => true,
             StoreError::Sqlite(SqliteFailure(error, text)) => {
-                let is_unreadable = [IOERR_READ, IOERR_SHORT_READ].contains(&error.extended_code);
                 let misses_table = || text.as_deref().is_some_and(|text| text.starts_with("no such "));
                 matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-                    || is_unreadable
+                    || self.is_unreadable()
                     || misses_table()
             }
             StoreError::Sqlite(
-                FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..)
+                FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
                 | QueryReturnedNoRows,
             ) => true,
             _ => false,

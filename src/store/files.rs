@@ -4,7 +4,7 @@ use super::StoreError;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of the write-ahead log on the card. It is written full of zeros once and then used over and over:
@@ -66,7 +66,10 @@ impl DataDirectory {
         if length >= WAL_BYTES {
             return Ok(());
         }
-        let mut file = OpenOptions::new().write(true).open(&name).map_err(io_error(&name))?;
+        let mut options = OpenOptions::new();
+        // A store that was put in place, and not yet written to, has none.
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(&name).map_err(io_error(&name))?;
         let filled = fill(&mut file, length).and_then(|()| file.sync_all());
         if filled.is_err() {
             file.set_len(length).map_err(io_error(&name))?;
@@ -116,6 +119,20 @@ impl DataDirectory {
         Ok(name(number))
     }
 
+    /// Renames the store and its log to make room for a backup; tells the new name if there was one.
+    pub fn set_aside_for_restore(&self) -> Result<Option<PathBuf>, StoreError> {
+        let name = self.path.join("gatehouse.db.before-restore");
+        for file in [&name, &with_suffix(&name, "-wal")] {
+            DataDirectory::remove(file)?;
+        }
+        let is_there = self.database().exists();
+        if is_there {
+            fs::rename(self.database(), &name).map_err(io_error(&self.database()))?;
+        }
+        self.move_log(&with_suffix(&name, "-wal"))?;
+        Ok(is_there.then_some(name))
+    }
+
     /// Renames the log of a store that was set aside before a power cut.
     pub fn set_log_aside(&self) -> Result<(), StoreError> {
         let last = self.damages().last().copied().unwrap_or(1);
@@ -133,6 +150,12 @@ impl DataDirectory {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(&log)(error)),
             _ => Ok(()),
         }
+    }
+
+    /// Which files lie under the names of the database and its log now.
+    pub fn identity(&self) -> [Option<(u64, u64)>; 2] {
+        let of = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        [of(&self.database()), of(&self.log())]
     }
 
     /// The salvaged store takes the place of the damaged one.
@@ -182,6 +205,11 @@ impl DataDirectory {
         };
         rewrite().map_err(io_error(&name))
     }
+}
+
+/// Whether a directory holds a store.
+pub fn is_there(directory: &Path) -> bool {
+    directory.join("gatehouse.db").exists()
 }
 
 /// The process that runs on a data directory, if one does.

@@ -39,15 +39,16 @@ struct Read {
     gaps: Vec<(i64, i64)>,
 }
 
-/// Takes the damaged store out of the way and puts in its place what can be read of it.
-pub fn salvage(directory: &DataDirectory, why: &StoreError) -> Result<Damage, StoreError> {
+/// Takes the damaged store out of the way and puts in its place what can be read of it. `indexed` is the last message
+/// that the index covers, if that is known.
+pub fn salvage(directory: &DataDirectory, why: &StoreError, indexed: Option<MessageId>) -> Result<Damage, StoreError> {
     let fresh = directory.salvaged();
     DataDirectory::remove(&fresh)?;
     let mut new = Connection::open(&fresh)?;
     new.execute_batch("PRAGMA page_size = 1024; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     let transaction = new.transaction()?;
     transaction.execute_batch(schema::TABLES)?;
-    let mut salvage = Salvage { new: &transaction, until: Instant::now() + TIME, report: String::new() };
+    let mut salvage = Salvage { new: &transaction, indexed, until: Instant::now() + TIME, report: String::new() };
     let copied = open_damaged(&directory.database()).and_then(|old| salvage.copy(&old));
     if let Err(error) = copied {
         salvage.say(&format!("Nothing more can be read: {error}."));
@@ -70,7 +71,8 @@ pub fn salvage(directory: &DataDirectory, why: &StoreError) -> Result<Damage, St
     );
     // Without the report the log has it.
     let _ = std::fs::write(&report, &text);
-    let summary = text.lines().filter(|line| line.starts_with("- ")).map(|line| &line[2..]).collect::<Vec<_>>().join("; ");
+    let summary =
+        text.lines().filter(|line| line.starts_with("- ")).map(|line| &line[2..]).collect::<Vec<_>>().join("; ");
     Ok(Damage { report, summary })
 }
 
@@ -111,6 +113,7 @@ fn open_damaged(file: &Path) -> Result<Connection, StoreError> {
 
 struct Salvage<'a> {
     new: &'a Connection,
+    indexed: Option<MessageId>,
     until: Instant,
     report: String,
 }
@@ -123,12 +126,18 @@ impl Salvage<'_> {
 
     fn copy(&mut self, old: &Connection) -> Result<(), StoreError> {
         let version: i64 = old.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap_or(VERSION);
-        let sessions = self.numbered(old, "session", "no", "no, client_id, expiry");
+        let columns = if version < 2 { "no, client_id, expiry" } else { "no, client_id, expiry, ends" };
+        let sessions = self.numbered(old, "session", "no", columns);
         self.tell("sessions", &sessions);
         let subscriptions = self.unnumbered(old, "sub", "session, filter, opts, ident", "session, filter");
         self.tell("subscriptions", &subscriptions);
         let retained = self.unnumbered(old, "retained", "topic, flags, payload, props, expiry", "topic");
         self.tell("retained messages", &retained);
+        if version >= 2 {
+            self.numbered(old, "boot", "no", "no, start");
+            let wills = self.numbered(old, "will", "session", "session, due, topic, flags, payload, props, life");
+            self.tell("wills", &wills);
+        }
         let counters = self.unnumbered(old, "meta", "key, value", "key");
         if !counters.gaps.is_empty() {
             self.tell("counters", &counters);
@@ -141,15 +150,17 @@ impl Salvage<'_> {
     }
 
     fn tell(&mut self, what: &str, read: &Read) {
-        let mut line = format!("{} {what} were read", read.rows);
-        if let Some((first, last)) = read.gaps.first() {
-            let more = read.gaps.len() - 1;
-            line += &if *last == 0 { ", others not".into() } else { format!(", not those numbered {first} to {last}") };
-            if more > 0 {
-                line += &format!(" and {more} more ranges");
+        let gaps = match read.gaps[..] {
+            [] => String::new(),
+            [(_, 0), ..] => ", others not".to_owned(),
+            [(1, i64::MAX)] => ", the rest of the table is unreadable".to_owned(),
+            [(first, i64::MAX), ..] => format!(", none from number {first} on"),
+            [(first, last)] => format!(", not those numbered {first} to {last}"),
+            [(first, last), ..] => {
+                format!(", not those numbered {first} to {last} and {} more ranges", read.gaps.len() - 1)
             }
-        }
-        self.say(&line);
+        };
+        self.say(&format!("{} {what} were read{gaps}", read.rows));
     }
 
     /// Copies a table with row numbers, around what cannot be read.
@@ -256,8 +267,8 @@ impl Salvage<'_> {
         ages.sort_by_key(|(age, _)| *age);
         let states = ages.iter().flat_map(|(_, states)| states.iter().map(|state| (state.session, state.clone())));
         let states: BTreeMap<SessionNumber, SessionState> = states.collect();
-        let last = rows.last().map(|(id, _, _)| *id).max(told.last().map(|(id, _)| *id));
-        let upto = last.max(known.last().map(|run| run.upto)).unwrap_or_default();
+        let last = || rows.last().map(|(id, _, _)| *id).max(told.last().map(|(id, _)| *id));
+        let upto = self.indexed.or_else(|| last().max(known.last().map(|run| run.upto))).unwrap_or_default();
         if upto > MessageId::NONE {
             index_run(self.new, &Run::collect(upto, &rows, &states))?;
         }

@@ -12,3 +12,4 @@ mod shared;
 mod states;
 mod storm;
 mod support;
+mod times;
