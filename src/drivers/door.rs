@@ -347,11 +347,6 @@ impl Door {
         self.set_online(false)
     }
 
-    /// Whether the device is online.
-    pub(super) fn is_online(&self) -> bool {
-        self.online
-    }
-
     /// Tells that something is wrong with a property or part.
     pub(super) fn trouble(&mut self, part: &str, kind: &'static str, text: &str) -> Result<(), DriverError> {
         if !self.troubles.set(part, kind, text, civil_now()) {
@@ -368,11 +363,6 @@ impl Door {
         }
         tracing::info!(device = self.id, part, "well again");
         self.retain(self.topics.problem(), self.troubles.to_json())
-    }
-
-    /// Whether a part has a trouble of this kind.
-    pub(super) fn has_trouble(&self, part: &str, kind: &str) -> bool {
-        self.troubles.has(part, kind)
     }
 
     /// Goes offline in peace: everything said is heard, and the will is not needed.
