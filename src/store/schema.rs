@@ -184,7 +184,7 @@ mod tests {
         let mut finished = false;
         for steps in (1..).step_by(7) {
             let (_directory, file) = store_of_version_1();
-            let connection = Connection::open(&file).expect("there");
+            let mut connection = Connection::open(&file).expect("there");
             connection.progress_handler(steps, Some(|| true)).expect("set");
             finished = migrate(&connection, 1).is_ok();
             drop(connection);
