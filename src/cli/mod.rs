@@ -11,6 +11,7 @@ mod import;
 mod log;
 mod publish;
 mod reload;
+mod replay;
 mod report;
 mod request;
 mod run;
@@ -77,6 +78,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Make a copy of the store, or put one back.
     Backup(backup::BackupArgs),
+    /// Play a transcript of a serial port through the drivers.
+    Replay(replay::ReplayArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
