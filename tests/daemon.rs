@@ -9,6 +9,7 @@ mod daemon {
     mod access;
     mod bench;
     mod commands;
+    mod damage;
     mod delivery;
     mod demo;
     mod disk;

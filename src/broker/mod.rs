@@ -50,7 +50,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod will;
+pub mod will;
 
 pub use connection::{Arrival, Origin};
 pub use counters::Counters;
@@ -93,6 +93,10 @@ const CONNECT: u8 = 0x10;
 pub struct Broker {
     limits: Limits,
     boots: u32,
+    /// The report of damage to the store that is not dealt with.
+    damage: Option<Box<str>>,
+    /// Retained messages with a lifetime that runs since before the start.
+    mortal: Vec<std::sync::Arc<message::Message>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
     strangers: Strangers,
@@ -124,6 +128,8 @@ struct StoreSide {
     open: OpenGroup,
     /// A group is with the writer.
     is_writing: bool,
+    /// When it got it.
+    writing_since: Moment,
     /// A group that could not be written, to be tried again as it is.
     failed: Option<Box<Group>>,
     fault: Option<StoreFault>,
@@ -131,6 +137,8 @@ struct StoreSide {
     failures: u32,
     blocks: Blocks,
     index: Index,
+    /// The first message that was stored since the start.
+    first_of_run: MessageId,
     /// Deliveries of stored messages that were completed since the last group.
     completed: u32,
     dirty_sessions: Vec<SessionKey>,
@@ -218,6 +226,8 @@ impl Broker {
             Input::Authenticated { connection, generation, verdict } => {
                 self.authenticated(now, connection, generation, verdict);
             }
+            Input::StoreDamaged(report) => self.damage = Some(report),
+            Input::Slept(length) => self.slept(length),
             Input::Exchanged { connection, generation, step } => self.exchanged(now, connection, generation, step),
             Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),

@@ -4,6 +4,7 @@
 //! 6 timed out, 7 messages were lost, doubled or reordered.
 
 mod acl;
+mod backup;
 mod bench;
 mod check;
 mod client;
@@ -79,6 +80,8 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Make a copy of the store, or put one back.
+    Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
     /// Publish messages.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),

@@ -6,6 +6,7 @@
 
 mod access;
 mod alarm;
+mod control;
 mod error;
 mod heart;
 mod limits;
@@ -13,6 +14,7 @@ mod listen;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
+pub use control::socket as control_socket;
 pub use error::DaemonError;
 pub use listen::Listening;
 
@@ -110,6 +112,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
     reload::begin(&side, certificates, users, inlet)?;
+    control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts = heart::Parts {
