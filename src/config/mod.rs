@@ -6,6 +6,7 @@
 mod bus;
 mod device;
 mod driver_settings;
+mod dsmr_device;
 mod gateway;
 mod gpio_device;
 mod house;
@@ -23,6 +24,7 @@ mod rule_action;
 mod rule_names;
 mod rule_test;
 mod rule_trigger;
+mod sensor_device;
 mod settings;
 mod suggest;
 mod text;
