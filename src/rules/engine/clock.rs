@@ -64,14 +64,16 @@ impl Clock {
 
     /// The moment at which the clock on the wall will show a time; none while it cannot be believed.
     pub(super) fn moment_of(&self, wall: i64) -> Option<Moment> {
-        let left = wall - self.now.trusted_wall()?;
+        let left = wall.saturating_sub(self.now.trusted_wall()?);
         Some(self.now.moment + Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     /// What the clock on the wall will show at a moment; none while it cannot be believed.
     pub(super) fn wall_of(&self, moment: Moment) -> Option<i64> {
         let wall = self.now.trusted_wall()?;
-        Some(wall + millis(moment.saturating_since(self.now.moment)) - millis(self.now.moment.saturating_since(moment)))
+        let ahead = millis(moment.saturating_since(self.now.moment));
+        let behind = millis(self.now.moment.saturating_since(moment));
+        Some(wall.saturating_add(ahead).saturating_sub(behind))
     }
 }
 

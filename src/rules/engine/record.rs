@@ -112,7 +112,7 @@ fn to_millis(duration: Duration) -> u64 {
 impl KeptTimer {
     fn of(timer: &Timer, now: Now) -> Self {
         let left = timer.until.saturating_since(now.moment);
-        let at = now.trusted_wall().map(|wall| wall + millis(left)).or(timer.wall);
+        let at = now.trusted_wall().map(|wall| wall.saturating_add(millis(left))).or(timer.wall);
         Self { at, left: to_millis(left), total: to_millis(timer.total) }
     }
 
@@ -296,10 +296,12 @@ impl Engine {
     /// Starts before the restart count against the limit as well; time off counts where it is known.
     fn restore_starts(&mut self, rule: u16, starts: &[u64], written: Option<i64>) {
         let now = self.clock.now();
-        let off =
-            now.trusted_wall().zip(written).map_or(0, |(wall, written)| u64::try_from(wall - written).unwrap_or(0));
+        let off = now
+            .trusted_wall()
+            .zip(written)
+            .map_or(0, |(wall, written)| u64::try_from(wall.saturating_sub(written)).unwrap_or(0));
         let Some(limit) = self.program.rules[usize::from(rule)].limit else { return };
-        let young = starts.iter().filter(|ago| Duration::from_millis(**ago + off) < limit.per);
+        let young = starts.iter().filter(|ago| Duration::from_millis(ago.saturating_add(off)) < limit.per);
         // A moment before this process cannot be told; the start counts as one of now, which is on the safe side.
         self.rules[usize::from(rule)].starts = young.map(|_| now.moment).collect();
     }
