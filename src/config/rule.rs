@@ -37,6 +37,12 @@ pub(super) struct RuleTables<'d> {
     pub(super) tests: Vec<Table<'d>>,
 }
 
+impl RuleTables<'_> {
+    fn is_empty(&self) -> bool {
+        self.house.is_none() && self.rules.is_empty() && self.scenes.is_empty() && self.tests.is_empty()
+    }
+}
+
 /// What rules are checked with.
 pub(super) struct RuleReader<'r, 'd> {
     pub(super) names: RuleNames<'r>,
@@ -47,6 +53,9 @@ pub(super) struct RuleReader<'r, 'd> {
 
 /// Checks all rules of a house.
 pub(super) fn rules<'d>(house: &House<'d>, tables: RuleTables<'d>, is_broken: bool) -> Program {
+    if tables.is_empty() {
+        return Program::default();
+    }
     let gateway = &house.settings.gateway;
     let devices = house.settings.devices.iter().map(|device| (device.id.clone(), property_names::names(device)));
     let devices: BTreeMap<_, _> = devices.collect();

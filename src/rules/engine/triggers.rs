@@ -46,7 +46,9 @@ impl Timer {
 
     /// Now that the clock on the wall can be believed, what passed while the gateway was off counts.
     pub(super) fn take_up(&mut self, now: Now) {
-        if let (Some(wall), Some(until)) = (now.trusted_wall(), self.wall.take()) {
+        if let Some(wall) = now.trusted_wall()
+            && let Some(until) = self.wall.take()
+        {
             let left = Duration::from_millis(u64::try_from(until.saturating_sub(wall)).unwrap_or(0));
             self.until = self.until.min(now.moment + left.min(self.total));
         }
