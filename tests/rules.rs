@@ -5,5 +5,6 @@ mod rules {
     mod house;
     mod limits;
     mod random;
+    mod simulation;
     mod time;
 }

@@ -1,0 +1,138 @@
+//! Figures of the rule engine: `cargo bench --bench rules`. A quiet machine tells more.
+//!
+//! One thousand rules over one thousand properties: from a change to its action, what a message costs that changes
+//! nothing, how much memory a rule takes; and a year of a small house in virtual time.
+
+use gatehouse::base::Moment;
+use gatehouse::config::{Source, check};
+use gatehouse::rules::Program;
+use gatehouse::rules::engine::{Engine, Input, Now, Output};
+use gatehouse::rules::simulate::{Recorded, Simulation};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+const RULES: usize = 1_000;
+const CHANGES: usize = 200_000;
+const DAY: i64 = 86_400_000;
+
+fn main() {
+    latency();
+    memory();
+    year();
+}
+
+/// `count` devices of one contact and one relay, and a rule for each.
+fn house(count: usize) -> Arc<Program> {
+    let mut text = "schema = 1\n[gateway]\nid = \"gw1\"\n".to_owned();
+    for index in 0..count {
+        writeln!(
+            text,
+            "[device.d{index}]\nin.a.line = \"I{index}\"\nout.x.line = \"O{index}\"\n[rule.r{index}]\n\
+             when = [{{ on = \"d{index}/a\", to = true }}]\nif = \"!d{index}/x || house.mode == 'home'\"\n\
+             do = [{{ set = \"d{index}/x\", to = \"toggle\" }}]"
+        )
+        .expect("a string takes every text");
+    }
+    match check(&[Source::new("bench.toml", text)]) {
+        Ok(settings) => settings.rules,
+        Err(problems) => panic!("{problems:?}"),
+    }
+}
+
+fn at(micros: u64) -> Now {
+    let wall = 1_795_000_000_000 + i64::try_from(micros / 1_000).expect("a small number");
+    Now { moment: Moment::from_micros(micros), wall: Some(wall), trusted: true }
+}
+
+fn started(program: &Arc<Program>) -> Engine {
+    let mut engine = Engine::new(program.clone(), at(0));
+    for index in 0..program.rules.len() {
+        for (topic, payload) in [("$availability", "online"), ("a", "false"), ("x", "false")] {
+            let topic = format!("home/d{index}/{topic}");
+            engine.handle(at(0), Input::Message { topic: &topic, payload: payload.as_bytes(), replayed: true });
+        }
+    }
+    engine.handle(at(0), Input::Started);
+    while engine.poll_output().is_some() {}
+    engine
+}
+
+fn latency() {
+    let program = house(RULES);
+    let mut engine = started(&program);
+    let topics: Vec<String> = (0..RULES).map(|index| format!("home/d{index}/a")).collect();
+    let mut took = Vec::with_capacity(CHANGES);
+    for change in 0..CHANGES {
+        // Each property changes every twenty seconds, so that no limit is met.
+        let now = at(u64::try_from(change).expect("a small number") * 20_000);
+        let index = change * 7 % RULES;
+        let payload = if change / RULES % 2 == 0 { "true" } else { "false" };
+        let begin = Instant::now();
+        engine.handle(now, Input::Message { topic: &topics[index], payload: payload.as_bytes(), replayed: false });
+        let mut spoke = false;
+        while let Some(output) = engine.poll_output() {
+            spoke |= matches!(output, Output::Publish(_));
+        }
+        if spoke {
+            took.push(begin.elapsed());
+        }
+    }
+    took.sort_unstable();
+    let of = |percent: usize| took[took.len() * percent / 100];
+    println!(
+        "{RULES} rules over {RULES} properties, {} actions: from a change to its action p50 {:?}, p99 {:?}, most {:?}",
+        took.len(),
+        of(50),
+        of(99),
+        took[took.len() - 1]
+    );
+    let begin = Instant::now();
+    for change in 0..CHANGES {
+        let now = at(5_000_000_000 + u64::try_from(change).expect("a small number") * 1_000);
+        engine.handle(now, Input::Message { topic: &topics[change * 7 % RULES], payload: b"false", replayed: false });
+        while engine.poll_output().is_some() {}
+    }
+    println!("a message that changes nothing: {:?}", begin.elapsed() / u32::try_from(CHANGES).expect("a small number"));
+}
+
+/// Resident memory, in bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4_096
+}
+
+fn memory() {
+    let small = started(&house(1));
+    let before = resident();
+    let large = started(&house(10 * RULES - 1));
+    let after = resident();
+    println!(
+        "memory: {} bytes for each of {} rules, with its device, names and expression",
+        after.saturating_sub(before) / (10 * RULES),
+        10 * RULES
+    );
+    drop((small, large));
+}
+
+/// Twenty devices: motion and doors all day, readings every ten minutes.
+fn year() {
+    let program = house(20);
+    let mut simulation = Simulation::new(&program);
+    let begin = Instant::now();
+    let mut count = 0_u64;
+    for day in 0..365 {
+        for reading in 0..144 {
+            for device in 0..20 {
+                let at = 1_795_000_000_000 + day * DAY + reading * 600_000 + device * 1_000;
+                let payload = if (reading + device) % 3 == 0 { "true" } else { "false" };
+                let topic = format!("home/d{device}/a");
+                simulation.handle(&Recorded { at, topic, payload: payload.into(), replayed: false });
+                count += 1;
+            }
+        }
+    }
+    let (deeds, _) = simulation.finish();
+    let took = begin.elapsed();
+    println!("a year of 20 devices and 20 rules, {count} messages, {} commands: {took:?}", deeds.len());
+}
