@@ -278,7 +278,9 @@ mod tests {
         queue.push(waiting(900, 3, FilterId::NONE));
         let mut packed = Packed::new(MessageId(1_000));
         let all = [(1_001, 7), (1_500, 0), (70_000, 9)];
-        all.iter().for_each(|&(id, size)| packed.push(MessageId(id), size));
+        for (id, size) in all {
+            packed.push(MessageId(id), size);
+        }
         let mut told = vec![];
         queue.append(&packed.into_bytes(), MessageId(1_000), |waiting| told.push(waiting.id.0));
         assert_eq!(told, [1_001, 1_500, 70_000]);

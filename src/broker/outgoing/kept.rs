@@ -106,9 +106,4 @@ impl Outgoing {
     pub fn mark_indexed(&mut self) {
         self.queue.mark_indexed();
     }
-
-    /// The next message gets this packet identifier.
-    pub fn set_next_packet_id(&mut self, id: PacketId) {
-        self.next_packet_id = id;
-    }
 }
