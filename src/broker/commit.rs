@@ -36,6 +36,7 @@ impl Broker {
         let states = dirty.iter().map(|&key| self.state_of(key)).collect();
         let trash = self.store.blocks.take_trash(self.store.open.group().first, TRASH_PER_GROUP);
         let group = self.store.open.take(now, states, trash);
+        self.store.unsettled.taken();
         self.count_blocks(&group, &dirty);
         if self.store.blocks.has_trash() {
             self.store.open.forget_later(now);
@@ -93,6 +94,7 @@ impl Broker {
         self.store.failures = 0;
         self.counters.commits += 1;
         self.store.open.committed(&group);
+        self.store.unsettled.committed();
         for held in group.answers {
             self.speak(held);
         }

@@ -94,7 +94,6 @@ impl Broker {
         if !connect.will.as_ref().is_none_or(may_leave_will) {
             return self.refuse_connect(now, from, Some(connect.version), ReasonCode::NOT_AUTHORIZED);
         }
-        let mut must_be_kept = false;
         if let Some(old) = self.sessions.find(&client_id) {
             self.take_over(now, old);
         }
@@ -102,9 +101,9 @@ impl Broker {
         if connect.clean_start
             && let Some(old) = found.take()
         {
-            must_be_kept = self.sessions.at(old).is_stored;
             self.end_session(now, old);
         }
+        let is_unsettled = self.store.unsettled.contains(&client_id);
         let session_present = found.is_some();
         let key = match found {
             Some(key) => {
@@ -118,8 +117,8 @@ impl Broker {
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
         self.connack(from, connect, session_present, assigned);
         self.counters.connects += 1;
-        if must_be_kept {
-            // Only when the old session is gone for good may the client hear that it is.
+        if is_unsettled {
+            // Only when the old session is gone for good, or kept, may the client hear that it is.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -171,6 +170,7 @@ impl Broker {
         self.next_session = SessionNumber(number.0 + 1);
         let is_stored = expiry > 0;
         if is_stored {
+            self.store.unsettled.note(client_id);
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
             self.store.open.forget_later(now);
         }

@@ -45,6 +45,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unsettled;
 mod will;
 
 pub use connection::{Arrival, Origin};
@@ -123,6 +124,8 @@ struct StoreSide {
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
     dirty_retained: std::collections::BTreeSet<Box<str>>,
+    /// Sessions whose beginning or end is not committed.
+    unsettled: unsettled::Unsettled,
     stopping: bool,
 }
 
