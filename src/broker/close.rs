@@ -10,6 +10,7 @@ use super::timers::Timer;
 use super::will::Will;
 use crate::access::{Action, Rights};
 use crate::base::Moment;
+use crate::base::limits::REFUSED_PAUSE_SECS;
 use crate::mqtt::packet::Disconnect;
 use crate::mqtt::{Properties, ReasonCode};
 use std::time::Duration;
@@ -71,9 +72,21 @@ impl Broker {
         self.outputs.push_back(Output::Close(id));
     }
 
+    /// Closes a connection after a pause: its client would be back at once with what cannot be taken. Until then what
+    /// it sends is dropped.
+    pub(super) fn close_later(&mut self, now: Moment, id: ConnectionId) {
+        self.detach(now, id);
+        let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        connection.timer = now + Duration::from_secs(REFUSED_PAUSE_SECS);
+        self.timers.set(connection.timer, Timer::Connection(id, connection.generation));
+    }
+
     /// Parts a connection from its session: the will is sent or waits, the session expires or ends.
     fn detach(&mut self, now: Moment, id: ConnectionId) {
         let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        if connection.is_stranger() {
+            self.strangers.left();
+        }
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Connected(Connected { session: key, rare, .. }) = phase else { return };
         self.connected -= 1;
@@ -156,10 +169,11 @@ impl Broker {
             self.store.open.forget_later(now);
         }
         let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
-        if let Some(outgoing) = &session.outgoing {
+        if let Some(outgoing) = &mut session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
+            self.orphans.add(session.number, outgoing.take_queue());
         }
         self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {

@@ -13,7 +13,7 @@ use super::retained::Owner;
 use super::route::Refused;
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES, TOPIC_LEVELS};
 use crate::mqtt::packet::{Ack, AckKind, Publish};
 use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, TopicName, Version};
 use std::sync::Arc;
@@ -50,6 +50,9 @@ impl Broker {
             (Some(name), None) => name,
             (None, None) => return self.close_with(now, from, ReasonCode::TOPIC_ALIAS_INVALID),
         };
+        if self.is_too_deep(topic) {
+            return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
+        }
         if TopicName::new(topic).is_ok_and(is_reserved) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
@@ -138,6 +141,14 @@ impl Broker {
         }
     }
 
+    /// Whether a topic name or filter has more levels than are allowed here. The codec lets none in that has more than
+    /// [`TOPIC_LEVELS`].
+    #[inline]
+    pub(super) fn is_too_deep(&self, topic: &str) -> bool {
+        let levels = usize::from(self.limits.topic_levels);
+        levels < TOPIC_LEVELS && topic.bytes().filter(|&byte| byte == b'/').count() >= levels
+    }
+
     /// Publishes a will or a message of the broker itself.
     pub(super) fn publish_own(&mut self, now: Moment, parts: &Parts<'_>, store_retained: bool) {
         let publication = Publication { session: None, answer: None, store_retained, must_be_kept: false };
@@ -157,7 +168,7 @@ impl Broker {
             let kind = if publish.qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
             self.speak(self.held(from, Answer::Ack(Ack { kind, packet_id, reason })));
         } else {
-            self.close_quietly(now, from);
+            self.close_later(now, from);
         }
     }
 

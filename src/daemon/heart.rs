@@ -4,11 +4,11 @@
 //! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
-use super::access::Passwords;
+use super::access::{self, Passwords};
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
-use crate::net::{Accepted, Listener, ReadStep, Ready, Socket, WriteStep};
+use crate::net::{Accepted, Listener, ReadStep, Ready, Socket, Visitors, WriteStep};
 use crate::store::{Reply, Request, Store};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -41,6 +41,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Sources of connections, and what the broker is to think of them.
     pub listeners: Vec<(Listener, Origin)>,
+    /// Who is here, by address.
+    pub visitors: Arc<Visitors>,
     /// The list of ready connections.
     pub ready: Arc<Ready>,
     /// Becomes true when the gateway is to stop.
@@ -110,6 +112,10 @@ impl Heart {
         self.free.append(&mut self.freed);
         self.take_replies(now);
         self.accept(now, context);
+        match self.parts.visitors.take_turned_away() {
+            0 => {}
+            count => self.parts.broker.handle(now, Input::TurnedAway(count)),
+        }
         let mut work = std::mem::take(&mut self.work);
         self.parts.ready.take(&mut work);
         for id in work.drain(..) {
@@ -175,17 +181,18 @@ impl Heart {
     fn open(&mut self, now: Moment, origin: Origin, accepted: Accepted) {
         if self.open >= self.parts.sockets_max && origin.is_network() {
             // Dropping it closes it: there is no room even for a refusal.
-            return;
+            return self.parts.visitors.turn_away();
         }
         let id = self.free.pop().unwrap_or_else(|| {
             self.sockets.push(None);
             self.sockets.len() as u32 - 1
         });
         let waker = self.parts.ready.waker(id);
-        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker));
+        let refusal = accepted.visit.as_ref().and_then(|visit| visit.refusal);
+        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker, accepted.visit));
         self.open += 1;
         let since = accepted.since.map_or(now, |since| self.moment(since));
-        let arrival = Arrival { origin, since, identity: accepted.identity };
+        let arrival = Arrival { origin, since, identity: accepted.identity, refusal };
         self.parts.broker.handle(now, Input::Opened(ConnectionId(id), arrival));
         self.parts.ready.push(id);
     }
@@ -221,6 +228,11 @@ impl Heart {
                     self.leave(now, connection.0);
                 }
                 Output::Authenticate(asked) => self.parts.passwords.check(asked),
+                Output::Exchange(asked) => {
+                    let (connection, generation) = (asked.connection, asked.generation);
+                    let step = access::exchange(&asked);
+                    self.parts.broker.handle(now, Input::Exchanged { connection, generation, step });
+                }
                 Output::Resume(connection) => self.resume(now, connection.0),
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {

@@ -19,7 +19,7 @@ use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
-use crate::net::{Listener, Ready};
+use crate::net::{Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -92,11 +92,12 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let open = listen::open(&heart, &side, options.listeners, &limits)?;
+    let visitors = Visitors::new(limits);
+    let open = listen::open(&heart, &side, options.listeners, &limits, &visitors)?;
     let listen::Open { mut listeners, rules, listening, certificates, files } = open;
     broker.set_listeners(rules);
-    let (door, visitors) = mpsc::channel(DOOR_WAITING);
-    listeners.push((Listener::Door(visitors), Origin::BuiltIn));
+    let (door, inside) = mpsc::channel(DOOR_WAITING);
+    listeners.push((Listener::Door(inside), Origin::BuiltIn));
     let stop = Arc::new(AtomicBool::new(false));
     let (inlet, inputs) = access::Inlet::new(ready.clone());
     let users = options.access.take().map(|(file, access)| {
@@ -110,8 +111,19 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     reload::begin(&side, certificates, users, inlet)?;
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
-    let parts =
-        heart::Parts { broker, store, replies, inputs, passwords, listeners, ready, stop, sockets_max, started: begin };
+    let parts = heart::Parts {
+        broker,
+        store,
+        replies,
+        inputs,
+        passwords,
+        listeners,
+        visitors,
+        ready,
+        stop,
+        sockets_max,
+        started: begin,
+    };
     let is_settled = heart.block_on(heart::run(parts));
     side.shutdown_background();
     drop(files);

@@ -4,12 +4,14 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// The value of a property. Its text is the payload of the property's topic.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `true` or `false`.
     Boolean(bool),
     /// A finite number, in the unit that `$meta` tells.
     Number(f64),
+    /// A word or a text.
+    Text(String),
 }
 
 impl fmt::Display for Value {
@@ -17,6 +19,7 @@ impl fmt::Display for Value {
         match self {
             Self::Boolean(value) => value.fmt(formatter),
             Self::Number(value) => value.fmt(formatter),
+            Self::Text(value) => value.fmt(formatter),
         }
     }
 }
@@ -26,6 +29,7 @@ impl Serialize for Value {
         match self {
             Self::Boolean(value) => serializer.serialize_bool(*value),
             Self::Number(value) => serializer.serialize_f64(*value),
+            Self::Text(value) => serializer.serialize_str(value),
         }
     }
 }
@@ -39,6 +43,7 @@ mod tests {
         assert_eq!(Value::Boolean(true).to_string(), "true");
         assert_eq!(Value::Number(21.5).to_string(), "21.5");
         assert_eq!(Value::Number(412.0).to_string(), "412");
+        assert_eq!(Value::Text("heating".into()).to_string(), "heating");
         assert_eq!(Value::Number(-0.063).to_string(), "-0.063");
     }
 }

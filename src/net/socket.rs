@@ -1,7 +1,7 @@
 //! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
 
-use super::Io;
 use super::linger::linger;
+use super::{Io, Visit};
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 
@@ -14,6 +14,8 @@ pub struct Socket {
     partial: Vec<u8>,
     /// The last write did not take everything.
     is_blocked: bool,
+    /// Counts it among those of its address.
+    _visit: Option<Box<Visit>>,
 }
 
 /// What one read came to.
@@ -42,8 +44,8 @@ pub enum WriteStep {
 
 impl Socket {
     /// A new connection; `waker` puts it on the ready list.
-    pub fn new(io: Io, waker: Waker) -> Socket {
-        Socket { io, waker, partial: vec![], is_blocked: false }
+    pub fn new(io: Io, waker: Waker, visit: Option<Visit>) -> Socket {
+        Socket { io, waker, partial: vec![], is_blocked: false, _visit: visit.map(Box::new) }
     }
 
     /// Reads once into `buffer` and hands the bytes to `receive`, which tells how many of them it used.

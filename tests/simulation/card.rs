@@ -6,7 +6,7 @@ use crate::support::random::Random;
 use gatehouse::broker::change::{Change, Memory};
 use gatehouse::broker::group::Group;
 use gatehouse::broker::message::{Message, Parts};
-use gatehouse::broker::{MessageId, SessionKey, SessionNumber, StoreFault};
+use gatehouse::broker::{Found as Loaded, MessageId, SessionKey, SessionNumber, StoreFault, Stored};
 use gatehouse::mqtt::packet::SubscriptionOptions;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -80,6 +80,10 @@ impl Card {
             self.memory.states.push((group.state_row, group.states.clone()));
             self.memory.next_message = self.memory.next_message.max(group.state_row.next());
         }
+        if let Some(run) = group.run.as_ref().filter(|_| !self.is(Mutant::ForgetsRuns)) {
+            self.memory.runs.retain(|known| known.upto != run.upto);
+            self.memory.runs.push(run.clone());
+        }
         for &(first, last) in &group.trash {
             let last = if self.is(Mutant::DeletesTooMuch) { MessageId(last.0 + 256) } else { last };
             let is_kept = |id: MessageId| id < first || id > last;
@@ -137,10 +141,16 @@ impl Card {
         }
     }
 
-    /// Messages by their numbers.
-    pub fn read(&self, ids: &[MessageId]) -> Vec<(MessageId, Option<Arc<Message>>)> {
-        let wrong = |id: MessageId| if self.is(Mutant::ReadsTheWrongMessage) { id.next() } else { id };
-        ids.iter().map(|&id| (id, self.bodies.get(&wrong(id)).cloned())).collect()
+    /// Messages by their numbers, as a session gets them.
+    pub fn read(&self, ids: &[MessageId], reader: SessionNumber) -> Loaded {
+        ids.iter().map(|&id| (id, self.stored(id, reader))).collect()
+    }
+
+    fn stored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let (_, _, receivers) = self.memory.messages.iter().find(|(other, _, _)| *other == id)?;
+        let receiver = *receivers.iter().find(|receiver| receiver.session == reader)?;
+        let body = if self.is(Mutant::ReadsTheWrongMessage) { id.next() } else { id };
+        Some(Stored { message: self.bodies.get(&body)?.clone(), receiver })
     }
 
     /// The power is cut. Of what the card was just doing, all or nothing stays.
@@ -165,6 +175,11 @@ impl Card {
     pub fn remember(&mut self) -> Memory {
         self.memory.boots += 1;
         let mut memory = copy(&self.memory);
+        let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
+        let rows = memory.messages.iter().map(|(id, _, _)| *id).chain(memory.states.iter().map(|(id, _)| *id));
+        memory.first_row = rows.min().unwrap_or_default();
+        memory.messages.retain(|(id, _, _)| *id > upto);
+        memory.states.retain(|(id, _)| *id > upto);
         if self.is(Mutant::ReadsBackwards) {
             memory.messages.reverse();
         }
@@ -180,9 +195,11 @@ impl Card {
         let sessions = self.memory.sessions.iter().map(|(number, client, _)| {
             let own = self.memory.subscriptions.iter().filter(|(session, _, _, _)| session == number);
             let own = own.map(|(_, filter, options, identifier)| (filter.to_string(), said(*options, *identifier)));
-            let mut states = self.memory.states.iter().flat_map(|(_, states)| states);
-            let latest = states.rfind(|state| state.session == *number);
-            let incoming = latest.map(|state| state.incoming.iter().map(|id| id.get()).collect());
+            let runs = self.memory.runs.iter().map(|run| (run.upto, &run.states));
+            let rows = self.memory.states.iter().map(|(row, states)| (*row, states));
+            let of_session = runs.chain(rows).flat_map(|(row, states)| states.iter().map(move |state| (row, state)));
+            let latest = of_session.filter(|(_, state)| state.session == *number).max_by_key(|(row, _)| *row);
+            let incoming = latest.map(|(_, state)| state.incoming.iter().map(|id| id.get()).collect());
             let found = Found { subscriptions: own.collect(), incoming: incoming.unwrap_or_default() };
             (client.to_string(), found)
         });
@@ -208,6 +225,8 @@ fn copy(memory: &Memory) -> Memory {
         sessions: memory.sessions.clone(),
         subscriptions: memory.subscriptions.clone(),
         retained: memory.retained.clone(),
+        first_row: memory.first_row,
+        runs: memory.runs.clone(),
         messages: memory.messages.clone(),
         states: memory.states.clone(),
     }

@@ -11,6 +11,8 @@ pub enum Mutant {
     ForgetsAMessage,
     /// Rows of session states are not written.
     ForgetsStates,
+    /// Parts of the index are not written.
+    ForgetsRuns,
     /// Subscriptions are not written.
     ForgetsSubscriptions,
     /// Cleared retained messages stay.
@@ -33,11 +35,12 @@ pub enum Mutant {
     HidesSessions,
 }
 
-pub const MUTANTS: [Mutant; 14] = [
+pub const MUTANTS: [Mutant; 15] = [
     Mutant::AcknowledgesBeforeFlush,
     Mutant::ReportsFailureAsSuccess,
     Mutant::ForgetsAMessage,
     Mutant::ForgetsStates,
+    Mutant::ForgetsRuns,
     Mutant::ForgetsSubscriptions,
     Mutant::KeepsClearedRetained,
     Mutant::TearsGroups,

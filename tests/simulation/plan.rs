@@ -14,6 +14,8 @@ const FILTERS: [&str; 9] = ["a/#", "a/+", "a/0", "a/1", "b/x", "r/#", "r/0", "r/
 #[derive(Debug)]
 pub struct Plan {
     pub limits: Limits,
+    /// Bytes behind the index at which its next part is due.
+    pub index_bytes: usize,
     pub clients: Vec<(String, Version)>,
     /// Steps until everything is healed.
     pub steps: u64,
@@ -43,6 +45,7 @@ impl Plan {
         Self {
             limits,
             clients: clients.collect(),
+            index_bytes: one_of(random, &[500, 5_000, 1 << 20]) as usize,
             steps: random.within(50..400),
             power_cuts: one_of(random, &[25, 60, 1_000]),
             card_troubles: one_of(random, &[20, 80, 1_000]),

@@ -5,7 +5,7 @@ use super::world::World;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs of `make test`.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 150;
 
 /// Runs within which every mutant must be noticed.
 const SEEDS_FOR_A_MUTANT: u64 = 100;

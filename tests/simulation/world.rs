@@ -215,7 +215,7 @@ impl World {
                 }
                 self.tell(Input::Closed(connection));
             }
-            Output::Authenticate(_) | Output::Resume(_) => unreachable!("nobody has a password"),
+            Output::Authenticate(_) | Output::Exchange(_) | Output::Resume(_) => unreachable!("nobody has a password"),
             Output::Commit(group) => {
                 if self.card.is(Mutant::AcknowledgesBeforeFlush) {
                     self.card.keep(&group);
@@ -320,7 +320,7 @@ impl World {
             (Job::Load { session, number, messages }, mood) => {
                 let messages = match mood {
                     Mood::Fails(fault) => Err(fault),
-                    Mood::Well | Mood::Stalls => Ok(self.card.read(&messages)),
+                    Mood::Well | Mood::Stalls => Ok(self.card.read(&messages, number)),
                 };
                 self.tell(Input::Loaded(Loaded { session, number, messages }));
             }
@@ -333,7 +333,8 @@ impl World {
             return;
         }
         let memory = self.card.remember();
-        let (broker, _) = Broker::restore(self.plan.limits, self.moment(), memory);
+        let (mut broker, _) = Broker::restore(self.plan.limits, self.moment(), memory);
+        broker.set_index_bytes(self.plan.index_bytes);
         self.broker = Some(broker);
         self.model.started(self.now);
         self.counted = [0; 3];

@@ -2,6 +2,8 @@
 
 mod access;
 mod durability;
+mod exchange;
+mod index;
 mod limits;
 mod listeners;
 mod random;
