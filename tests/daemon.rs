@@ -8,6 +8,7 @@ mod support;
 mod daemon {
     mod access;
     mod commands;
+    mod damage;
     mod delivery;
     mod demo;
     mod disk;

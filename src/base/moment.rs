@@ -28,6 +28,12 @@ impl Moment {
         (self.0 / 1_000_000) as u32
     }
 
+    /// This moment, earlier by `length`; the start of the clock at the earliest.
+    #[must_use]
+    pub const fn earlier_by(self, length: Duration) -> Moment {
+        Moment(self.0.saturating_sub(length.as_micros() as u64))
+    }
+
     /// Time that passed since `earlier`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -110,7 +110,7 @@ impl Broker {
         {
             self.end_session(now, old);
         }
-        let is_unsettled = self.store.unsettled.contains(&client_id);
+        let mut must_be_kept = self.store.unsettled.contains(&client_id);
         let session_present = found.is_some();
         let key = match found {
             Some(key) => {
@@ -120,12 +120,13 @@ impl Broker {
             None => self.new_session(now, &client_id, wishes.session_expiry),
         };
         self.sessions.at_mut(key).rights = rights;
+        must_be_kept |= self.stop_expiry(key);
         self.attach(now, from, key, connect, &wishes);
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
         self.connack(from, connect, session_present, assigned, proof);
         self.counters.connects += 1;
-        if is_unsettled {
-            // Only when the old session is gone for good, or kept, may the client hear that it is.
+        if must_be_kept {
+            // Only when the old session is gone for good, or kept, or its time no longer runs, may the client hear of it.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -198,9 +199,6 @@ impl Broker {
     fn attach(&mut self, now: Moment, from: ConnectionId, key: SessionKey, connect: &Connect<'_>, wishes: &Wishes) {
         let session = self.sessions.at_mut(key);
         session.connection = Some(from);
-        if let Some(rare) = &mut session.rare {
-            (rare.will, rare.will_due, rare.expires) = (None, None, None);
-        }
         let keep_alive = self.server_keep_alive(connect).unwrap_or(connect.keep_alive);
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let mut connected = Connected {

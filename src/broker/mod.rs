@@ -51,7 +51,7 @@ mod sys;
 mod tests;
 mod timers;
 mod unsettled;
-mod will;
+pub mod will;
 
 pub use connection::{Arrival, Origin};
 pub use counters::Counters;
@@ -94,6 +94,10 @@ const CONNECT: u8 = 0x10;
 pub struct Broker {
     limits: Limits,
     boots: u32,
+    /// The report of damage to the store that is not dealt with.
+    damage: Option<Box<str>>,
+    /// Retained messages with a lifetime that runs since before the start.
+    mortal: Vec<std::sync::Arc<message::Message>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
     strangers: Strangers,
@@ -125,6 +129,8 @@ struct StoreSide {
     open: OpenGroup,
     /// A group is with the writer.
     is_writing: bool,
+    /// When it got it.
+    writing_since: Moment,
     /// A group that could not be written, to be tried again as it is.
     failed: Option<Box<Group>>,
     fault: Option<StoreFault>,
@@ -132,6 +138,8 @@ struct StoreSide {
     failures: u32,
     blocks: Blocks,
     index: Index,
+    /// The first message that was stored since the start.
+    first_of_run: MessageId,
     /// Deliveries of stored messages that were completed since the last group.
     completed: u32,
     dirty_sessions: Vec<SessionKey>,
@@ -227,6 +235,8 @@ impl Broker {
             Input::Authenticated { connection, generation, verdict } => {
                 self.authenticated(now, connection, generation, verdict);
             }
+            Input::StoreDamaged(report) => self.damage = Some(report),
+            Input::Slept(length) => self.slept(length),
             Input::Exchanged { connection, generation, step } => self.exchanged(now, connection, generation, step),
             Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),

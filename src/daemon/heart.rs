@@ -136,6 +136,8 @@ impl Heart {
                 Reply::Committed(group) => Input::Committed(group),
                 Reply::Failed(group, fault) => Input::CommitFailed(group, fault),
                 Reply::Loaded(loaded) => Input::Loaded(loaded),
+                Reply::Damaged(report) => Input::StoreDamaged(report),
+                Reply::Slept(length) => Input::Slept(length),
             };
             self.parts.broker.handle(now, input);
         }

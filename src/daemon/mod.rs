@@ -5,6 +5,7 @@
 //! their failsafe states and tell it), then the heart settles with the store.
 
 mod access;
+mod control;
 mod error;
 mod heart;
 mod limits;
@@ -12,6 +13,7 @@ mod listen;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
+pub use control::socket as control_socket;
 pub use error::DaemonError;
 pub use listen::Listening;
 
@@ -109,6 +111,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
     reload::begin(&side, certificates, users, inlet)?;
+    control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts = heart::Parts {

@@ -3,7 +3,7 @@
 
 use super::mutant::Mutant;
 use crate::support::random::Random;
-use gatehouse::broker::change::{Change, Memory};
+use gatehouse::broker::change::{Change, Memory, Run};
 use gatehouse::broker::group::Group;
 use gatehouse::broker::message::{Message, Parts};
 use gatehouse::broker::{Found as Loaded, MessageId, SessionKey, SessionNumber, StoreFault, Stored};
@@ -38,6 +38,8 @@ pub struct Found {
     pub subscriptions: BTreeMap<String, Subscription>,
     /// QoS 2 identifiers received and not released.
     pub incoming: Vec<u16>,
+    /// When a will that waits is due, and its payload.
+    pub will: Option<(u64, Vec<u8>)>,
 }
 
 /// Sessions on the card, by client.
@@ -80,9 +82,10 @@ impl Card {
             self.memory.states.push((group.state_row, group.states.clone()));
             self.memory.next_message = self.memory.next_message.max(group.state_row.next());
         }
-        if let Some(run) = group.run.as_ref().filter(|_| !self.is(Mutant::ForgetsRuns)) {
+        if let Some(run) = &group.run {
             self.memory.runs.retain(|known| known.upto != run.upto);
-            self.memory.runs.push(run.clone());
+            let segments = if self.is(Mutant::ForgetsRuns) { vec![] } else { run.segments.clone() };
+            self.memory.runs.push(Run { segments, ..run.clone() });
         }
         for &(first, last) in &group.trash {
             let last = if self.is(Mutant::DeletesTooMuch) { MessageId(last.0 + 256) } else { last };
@@ -120,7 +123,18 @@ impl Card {
                 memory.sessions.push((*number, client_id.clone(), *expiry));
                 memory.next_session = memory.next_session.max(SessionNumber(number.0 + 1));
             }
+            Change::SessionAway { number, ends } => {
+                memory.ends.retain(|(other, _)| other != number);
+                memory.ends.extend(ends.map(|ends| (*number, ends)));
+            }
+            Change::WillKept { session, due, will } => {
+                memory.wills.retain(|(other, _, _)| other != session);
+                memory.wills.push((*session, *due, (**will).clone()));
+            }
+            Change::WillOver(session) => memory.wills.retain(|(other, _, _)| other != session),
             Change::SessionEnded(number) => {
+                memory.ends.retain(|(other, _)| other != number);
+                memory.wills.retain(|(other, _, _)| other != number);
                 memory.sessions.retain(|(other, _, _)| other != number);
                 memory.subscriptions.retain(|(other, _, _, _)| other != number);
             }
@@ -200,7 +214,10 @@ impl Card {
             let of_session = runs.chain(rows).flat_map(|(row, states)| states.iter().map(move |state| (row, state)));
             let latest = of_session.filter(|(_, state)| state.session == *number).max_by_key(|(row, _)| *row);
             let incoming = latest.map(|(_, state)| state.incoming.iter().map(|id| id.get()).collect());
-            let found = Found { subscriptions: own.collect(), incoming: incoming.unwrap_or_default() };
+            let mut wills = self.memory.wills.iter();
+            let will = wills.find(|(session, _, _)| session == number);
+            let will = will.map(|(_, due, will)| (due.as_micros(), will.parts(*due).payload.to_vec()));
+            let found = Found { subscriptions: own.collect(), incoming: incoming.unwrap_or_default(), will };
             (client.to_string(), found)
         });
         sessions.collect()
@@ -219,10 +236,13 @@ fn said(options: SubscriptionOptions, identifier: u32) -> Subscription {
 
 fn copy(memory: &Memory) -> Memory {
     Memory {
+        damage: None,
         boots: memory.boots,
         next_session: memory.next_session,
         next_message: memory.next_message,
         sessions: memory.sessions.clone(),
+        ends: memory.ends.clone(),
+        wills: memory.wills.clone(),
         subscriptions: memory.subscriptions.clone(),
         retained: memory.retained.clone(),
         first_row: memory.first_row,

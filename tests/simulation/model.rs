@@ -102,6 +102,7 @@ struct Connection {
     is_open: bool,
     /// CONNACK left.
     is_welcome: bool,
+    welcome_at: Micros,
     will: Option<Will>,
     /// What CONNACK has to say; `None` where both are right.
     present: Option<bool>,
@@ -167,6 +168,9 @@ pub struct Model {
     /// Messages of this step that a full queue may have dropped.
     crowded: bool,
     dropped: u64,
+    /// All wills, by the number of their message.
+    known_wills: BTreeMap<u32, Will>,
+    is_off: bool,
     /// Wills that were published in this step.
     wills: Vec<u32>,
     broken: Vec<String>,
@@ -188,6 +192,8 @@ impl Model {
             changes: 0,
             crowded: false,
             dropped: 0,
+            known_wills: BTreeMap::new(),
+            is_off: false,
             wills: vec![],
             broken: vec![],
         }

@@ -14,7 +14,7 @@ impl Connection {
 impl Model {
     /// The power was cut, and this is what lies on the card.
     pub fn cut(&mut self, sessions: &Sessions, retained: &BTreeMap<String, Vec<u8>>, now: Micros) {
-        self.now = now;
+        (self.now, self.is_off) = (now, true);
         for connection in self.connections.values_mut() {
             (connection.is_open, connection.will) = (false, None);
             connection.publishing.clear();
@@ -53,7 +53,7 @@ impl Model {
                 }
                 (_, Some(found)) => self.back_from_the_dead(&client, present, &ghosts, found),
             }
-            self.loses_connection(&client);
+            self.loses_connection(&client, found.get(&client).and_then(|found| found.will.as_ref()));
         }
     }
 
@@ -109,10 +109,13 @@ impl Model {
         self.present.insert(client.to_owned(), session);
     }
 
-    fn loses_connection(&mut self, client: &str) {
+    fn loses_connection(&mut self, client: &str, will: Option<&(Micros, Vec<u8>)>) {
         let Some(&session) = self.present.get(client) else { return };
+        // A will that waited goes on waiting, if it is on the card.
+        let will = will.and_then(|(due, payload)| Some((*due, String::from_utf8_lossy(payload).parse().ok()?)));
+        let will = will.and_then(|(due, number)| Some((due, self.known_wills.get(&number)?.clone())));
         let own = &mut self.sessions[session];
-        (own.connection, own.will) = (None, None);
+        (own.connection, own.will) = (None, will);
         // While the power is off nothing expires.
         own.expired_before_cut = own.expires.take().map(|(least, _)| least);
     }
@@ -120,6 +123,7 @@ impl Model {
     /// The power is back. A session lives at least as long as it would have, at most its whole time from now. Which
     /// of the times it was given lately is on the card, nobody can say.
     pub fn started(&mut self, now: Micros) {
+        (self.now, self.is_off) = (now, false);
         let at = |seconds: u32| if seconds == u32::MAX { None } else { Some(now + u64::from(seconds) * 1_000_000) };
         for session in self.present.values() {
             let own = &mut self.sessions[*session];

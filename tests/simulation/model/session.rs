@@ -33,6 +33,9 @@ impl Model {
     /// Time passes: wills become due, sessions expire.
     pub fn advance(&mut self, now: Micros) {
         self.now = now;
+        if self.is_off {
+            return;
+        }
         let present: Vec<usize> = self.present.values().copied().collect();
         for session in present {
             let own = &mut self.sessions[session];
@@ -49,6 +52,7 @@ impl Model {
 
     fn connect(&mut self, serial: u64, connect: &Connect, will: Option<Will>) {
         let is_v5 = connect.version == Version::V5;
+        self.known_wills.extend(will.iter().map(|will| (will.number, will.clone())));
         let expiry = match (is_v5, connect.clean) {
             (true, _) => connect.properties.find_number(id::SESSION_EXPIRY).unwrap_or(0),
             (false, true) => 0,
@@ -77,8 +81,17 @@ impl Model {
         let window = connect.properties.find_number(id::RECEIVE_MAXIMUM).map_or(usize::MAX, |most| most as usize);
         let present = if is_doubtful { None } else { Some(old.is_some()) };
         let (asked, publishing) = (BTreeMap::new(), BTreeMap::new());
-        let connection =
-            Connection { session, window, is_open: true, is_welcome: false, will, present, asked, publishing };
+        let connection = Connection {
+            session,
+            window,
+            is_open: true,
+            is_welcome: false,
+            welcome_at: 0,
+            will,
+            present,
+            asked,
+            publishing,
+        };
         self.connections.insert(serial, connection);
     }
 
@@ -108,7 +121,8 @@ impl Model {
     pub(super) fn connack(&mut self, serial: u64, said: bool) {
         let Some(connection) = self.connections.get(&serial) else { return };
         let (session, expected) = (connection.session, connection.present);
-        self.connections.get_mut(&serial).expect("just seen").is_welcome = true;
+        let connection = self.connections.get_mut(&serial).expect("just seen");
+        (connection.is_welcome, connection.welcome_at) = (true, self.now);
         let client = self.sessions[session].client.clone();
         if expected.is_some_and(|expected| expected != said) {
             self.breaks(format!("{client} was told that its session is present: {said}"));
