@@ -15,7 +15,7 @@ use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
-use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
 
 /// What the properties of CONNECT ask for.
@@ -148,7 +148,8 @@ impl Broker {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic) || self.is_too_deep(will.topic.as_str())) {
+        let is_refused = |topic: &str| is_reserved(topic) || self.is_too_deep(topic);
+        if connect.will.is_some_and(|will| is_refused(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
@@ -309,6 +310,6 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
-    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

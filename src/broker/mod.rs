@@ -67,7 +67,7 @@ pub use restore::Restored;
 use crate::access::Access;
 use crate::base::Moment;
 use crate::base::limits::Limits;
-use crate::mqtt::packet::{AckKind, Connect, Credentials};
+use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
@@ -120,7 +120,7 @@ pub struct Broker {
     orphans: Orphans,
     counters: Counters,
     loads: Loads,
-    scratch: Scratch,
+    scratch: Option<Box<Scratch>>,
 }
 
 /// What stands between the broker and the store.
@@ -259,7 +259,7 @@ impl Broker {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
-        [self.timers.next(), group].into_iter().flatten().min()
+        Moment::earlier(self.timers.next(), group)
     }
 
     /// What waits to be written to a connection.
@@ -315,6 +315,22 @@ impl Broker {
         if frame.first == CONNECT {
             // [MQTT-3.1.0-2]: whatever is in it. Its own faults have codes that DISCONNECT does not know.
             return self.refuse(now, from, whole, DecodeError::Protocol("there is a second CONNECT"));
+        }
+        // Nearly every packet is one of these two: they go the short way, past the enum of all packets.
+        match frame.first {
+            0x30..=0x3F => {
+                return match Publish::decode(frame.first, body, version) {
+                    Ok(publish) => self.publish(now, from, &publish, whole),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            0x40 => {
+                return match Ack::decode(AckKind::Puback, body, version) {
+                    Ok(ack) => self.puback(now, from, ack),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            _ => {}
         }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),

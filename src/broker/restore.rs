@@ -58,7 +58,7 @@ impl Broker {
             orphans: super::Orphans::default(),
             counters: Counters::default(),
             loads: super::Loads::default(),
-            scratch: super::Scratch::default(),
+            scratch: None,
         };
         let restored = broker.remember(now, memory);
         broker.timers.set(now, Timer::Sys);
