@@ -7,6 +7,7 @@ mod support;
 
 mod daemon {
     mod access;
+    mod bench;
     mod commands;
     mod damage;
     mod delivery;

@@ -55,6 +55,7 @@ impl Broker {
         let mut trash = self.store.blocks.take_trash(self.store.open.group().first);
         trash.extend(self.take_swept());
         let mut group = self.store.open.take(now, states);
+        self.store.unsettled.taken();
         (group.trash, group.completed) = (trash, std::mem::take(&mut self.store.completed));
         group
     }
@@ -115,6 +116,7 @@ impl Broker {
         self.store.failures = 0;
         self.counters.commits += 1;
         self.store.open.committed(&group);
+        self.store.unsettled.committed();
         for held in group.answers {
             self.speak(held);
         }

@@ -15,7 +15,7 @@ use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
-use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
 
 /// What the properties of CONNECT ask for.
@@ -101,7 +101,6 @@ impl Broker {
         if !connect.will.as_ref().is_none_or(may_leave_will) {
             return self.refuse_connect(now, from, Some(connect.version), ReasonCode::NOT_AUTHORIZED);
         }
-        let mut must_be_kept = false;
         if let Some(old) = self.sessions.find(&client_id) {
             self.take_over(now, old);
         }
@@ -109,9 +108,9 @@ impl Broker {
         if connect.clean_start
             && let Some(old) = found.take()
         {
-            must_be_kept = self.sessions.at(old).is_stored;
             self.end_session(now, old);
         }
+        let mut must_be_kept = self.store.unsettled.contains(&client_id);
         let session_present = found.is_some();
         let key = match found {
             Some(key) => {
@@ -127,7 +126,7 @@ impl Broker {
         self.connack(from, connect, session_present, assigned, proof);
         self.counters.connects += 1;
         if must_be_kept {
-            // Only when the old session is gone for good, or its time no longer runs, may the client hear of it.
+            // Only when the old session is gone for good, or kept, or its time no longer runs, may the client hear of it.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -149,7 +148,8 @@ impl Broker {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic) || self.is_too_deep(will.topic.as_str())) {
+        let is_refused = |topic: &str| is_reserved(topic) || self.is_too_deep(topic);
+        if connect.will.is_some_and(|will| is_refused(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
@@ -179,6 +179,7 @@ impl Broker {
         self.next_session = SessionNumber(number.0 + 1);
         let is_stored = expiry > 0;
         if is_stored {
+            self.store.unsettled.note(client_id);
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
             self.store.open.forget_later(now);
         }
@@ -309,6 +310,6 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
-    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

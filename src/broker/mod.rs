@@ -51,6 +51,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unsettled;
 pub mod will;
 
 pub use connection::{Arrival, Origin};
@@ -67,7 +68,7 @@ pub use restore::Restored;
 use crate::access::Access;
 use crate::base::Moment;
 use crate::base::limits::Limits;
-use crate::mqtt::packet::{AckKind, Connect, Credentials};
+use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
@@ -120,7 +121,7 @@ pub struct Broker {
     orphans: Orphans,
     counters: Counters,
     loads: Loads,
-    scratch: Scratch,
+    scratch: Option<Box<Scratch>>,
 }
 
 /// What stands between the broker and the store.
@@ -149,6 +150,8 @@ struct StoreSide {
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
     dirty_retained: std::collections::BTreeSet<Box<str>>,
+    /// Sessions whose beginning or end is not committed.
+    unsettled: unsettled::Unsettled,
     stopping: bool,
 }
 
@@ -171,6 +174,12 @@ impl Broker {
     /// Says what holds for the clients of each listener, in the order of their ids. Told before the first opens.
     pub fn set_listeners(&mut self, rules: Vec<ListenerRules>) {
         self.listeners = Listeners::new(rules);
+    }
+
+    /// A start is to read no more than about so many bytes of what was stored last; by default
+    /// [`INDEX_BYTES`](crate::base::limits::INDEX_BYTES).
+    pub fn set_index_bytes(&mut self, bytes: usize) {
+        self.store.index.bytes_max = bytes;
     }
 
     /// Takes bytes that came over a connection and handles every whole packet in them.
@@ -254,7 +263,7 @@ impl Broker {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
-        [self.timers.next(), group].into_iter().flatten().min()
+        Moment::earlier(self.timers.next(), group)
     }
 
     /// What waits to be written to a connection.
@@ -310,6 +319,22 @@ impl Broker {
         if frame.first == CONNECT {
             // [MQTT-3.1.0-2]: whatever is in it. Its own faults have codes that DISCONNECT does not know.
             return self.refuse(now, from, whole, DecodeError::Protocol("there is a second CONNECT"));
+        }
+        // Nearly every packet is one of these two: they go the short way, past the enum of all packets.
+        match frame.first {
+            0x30..=0x3F => {
+                return match Publish::decode(frame.first, body, version) {
+                    Ok(publish) => self.publish(now, from, &publish, whole),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            0x40 => {
+                return match Ack::decode(AckKind::Puback, body, version) {
+                    Ok(ack) => self.puback(now, from, ack),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            _ => {}
         }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),

@@ -144,6 +144,11 @@ impl Outgoing {
         self.next_packet_id
     }
 
+    /// Whether there is a message that was not sent over this connection.
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.entries.len() || !self.queue.is_empty()
+    }
+
     /// Whether a new message could be sent at once, given how many may be unacknowledged.
     #[inline]
     pub fn is_open(&self, window: u16) -> bool {

@@ -58,7 +58,7 @@ impl Broker {
             orphans: super::Orphans::default(),
             counters: Counters::default(),
             loads: super::Loads::default(),
-            scratch: super::Scratch::default(),
+            scratch: None,
         };
         let restored = broker.remember(now, memory);
         broker.timers.set(now, Timer::Sys);
@@ -290,6 +290,7 @@ impl StoreSide {
             dirty_sessions: vec![],
             waiting: vec![],
             dirty_retained: std::collections::BTreeSet::new(),
+            unsettled: super::unsettled::Unsettled::default(),
             stopping: false,
         }
     }

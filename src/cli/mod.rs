@@ -1,10 +1,11 @@
 //! The command line: one file per subcommand.
 //!
 //! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect, 5 refused by the broker,
-//! 6 timed out.
+//! 6 timed out, 7 messages were lost, doubled or reordered.
 
 mod acl;
 mod backup;
+mod bench;
 mod check;
 mod client;
 mod import;
@@ -48,6 +49,9 @@ pub const EXIT_REFUSED: u8 = 5;
 /// What was waited for did not come in time.
 pub const EXIT_TIMEOUT: u8 = 6;
 
+/// Messages were lost, doubled, reordered or delivered to the wrong client.
+pub const EXIT_FAULTS: u8 = 7;
+
 /// Gatehouse: MQTT broker, devices and automation of a home gateway.
 #[derive(Debug, Parser)]
 #[command(
@@ -55,7 +59,7 @@ pub const EXIT_TIMEOUT: u8 = 6;
     version,
     about,
     after_help = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect,
-5 refused by the broker, 6 timed out"
+5 refused by the broker, 6 timed out, 7 messages were lost, doubled or reordered"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -89,6 +93,8 @@ enum Command {
     /// Publish a request and print the response.
     #[command(name = "rr")]
     Request(Box<request::RequestArgs>),
+    /// Put a broker under load and count what it loses.
+    Bench(Box<bench::BenchArgs>),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -106,5 +112,6 @@ pub fn main() -> ExitCode {
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -5,6 +5,7 @@
 //! their failsafe states and tell it), then the heart settles with the store.
 
 mod access;
+mod alarm;
 mod control;
 mod error;
 mod heart;
@@ -21,7 +22,7 @@ use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
-use crate::net::{Listener, Ready, Visitors};
+use crate::net::{Linger, Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -87,7 +88,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
-    let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
+    let heart = Builder::new_current_thread().enable_io().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("side")
@@ -121,13 +122,14 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         inputs,
         passwords,
         listeners,
+        linger: Linger::new(side.handle().clone()),
         visitors,
         ready,
         stop,
         sockets_max,
         started: begin,
     };
-    let is_settled = heart.block_on(heart::run(parts));
+    let is_settled = heart.block_on(heart::run(parts)).map_err(DaemonError::Runtime)?;
     side.shutdown_background();
     drop(files);
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }
