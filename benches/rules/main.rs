@@ -67,7 +67,7 @@ fn latency() {
         // Each property changes every twenty seconds, so that no limit is met.
         let now = at(u64::try_from(change).expect("a small number") * 20_000);
         let index = change * 7 % RULES;
-        let payload = if change / RULES % 2 == 0 { "true" } else { "false" };
+        let payload = if (change / RULES).is_multiple_of(2) { "true" } else { "false" };
         let begin = Instant::now();
         engine.handle(now, Input::Message { topic: &topics[index], payload: payload.as_bytes(), replayed: false });
         let mut spoke = false;

@@ -93,7 +93,7 @@ fn a_wait_survives_kill_9_and_ends_at_the_right_moment() {
     let began = Instant::now();
     // The wait is on the disk once the rule says that it runs, and its record went before.
     house.see("$gw/rule/light", "\"running\":1");
-    std::thread::sleep(Duration::from_millis(1_000));
+    std::thread::sleep(Duration::from_secs(1));
     house.daemon.kill9();
     let mut house = House::start(data.path());
     house.see("hall/light", "false");

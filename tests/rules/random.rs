@@ -36,7 +36,7 @@ fn a_damaged_recipe_is_refused_in_its_place_or_still_makes_sense() {
     let (mut refused, mut taken) = (0, 0);
     for _ in 0..1_500 {
         let mut text = recipes[random.below(recipes.len())].clone();
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let mut at = random.below(text.len());
             while !text.is_char_boundary(at) {
                 at -= 1;
@@ -101,7 +101,11 @@ fn any_input_at_any_time_with_any_record_is_survived() {
             let payload = payloads[random.below(payloads.len())];
             match random.below(12) {
                 0..5 => {
-                    house.tell(&format!("home/d/{}", topics[random.below(topics.len())]), payload, random.below(9) == 0)
+                    house.tell(
+                        &format!("home/d/{}", topics[random.below(topics.len())]),
+                        payload,
+                        random.below(9) == 0,
+                    );
                 }
                 5 => house.tell(
                     ["foreign/p", "foreign/j", "home/house/n/set", "home/house/mode/set"][random.below(4)],
@@ -141,7 +145,7 @@ fn a_damaged_record_is_given_up() {
     let records = house.records.clone();
     for _ in 0..2_000 {
         let mut bytes = records[random.below(2)].clone().into_bytes();
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             let at = random.below(bytes.len().max(1));
             if at < bytes.len() {
                 bytes[at] = b"0123456789\"{}[]:,x-"[random.below(19)];
