@@ -4,9 +4,11 @@
 mod drivers {
     mod gpio;
     mod hub;
+    mod judges;
     mod line;
     mod modbus;
     mod observer;
     mod onewire;
+    mod storm;
     mod transcripts;
 }

@@ -4,11 +4,13 @@
 //! 6 timed out.
 
 mod acl;
+mod bus;
 mod check;
 mod client;
 mod import;
 mod log;
 mod publish;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -77,6 +79,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
+    /// Record what comes in at a serial port.
+    Record(record::RecordArgs),
+    /// Examine the buses of the running gateway.
+    Bus(bus::BusArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -99,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Bus(args) => bus::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -31,6 +31,7 @@ mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
 pub use replay::{ReplayError, bytes_text, replay, replay_file};
+pub use serial::listen;
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
@@ -83,6 +84,7 @@ struct House {
     /// The ways to those buses that several devices share.
     buses: Arc<BTreeMap<String, BusDoor>>,
     interlocks: SharedInterlocks,
+    measurements: onewire::Measurements,
 }
 
 impl House {
@@ -107,7 +109,16 @@ pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Rec
     let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
     let interlocks = SharedInterlocks::new(settings.interlocks.clone());
     let clock = Clock::start();
-    let house = House { settings, connect, clock, gpio, simulation, buses, interlocks };
+    let house = House {
+        settings,
+        connect,
+        clock,
+        gpio,
+        simulation,
+        buses,
+        interlocks,
+        measurements: onewire::Measurements::default(),
+    };
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);
     let mut last = JoinSet::new();
