@@ -2,7 +2,7 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench bench-modbus
+.PHONY: bench bench-modbus gates
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
@@ -11,3 +11,7 @@ bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--he
 bench-modbus: ## how much of its physical rate a Modbus bus at 115,200 baud reaches
 	scripts/setup.sh build
 	cargo bench --locked --bench modbus
+
+gates: ## count instructions and system calls for each message; fails where a bound is not kept
+	scripts/setup.sh gates
+	cargo bench --bench compare -- --gates $(ARGS)
