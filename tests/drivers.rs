@@ -2,6 +2,7 @@
 #![cfg(feature = "daemon")]
 
 mod drivers {
+    mod binary;
     mod gpio;
     mod hub;
     mod judges;
