@@ -11,6 +11,7 @@ mod daemon {
     mod delivery;
     mod demo;
     mod disk;
+    mod exactly_once;
     mod kill9;
     mod limits;
     mod malformed;

@@ -268,7 +268,10 @@ impl Door {
             };
             match event {
                 Event::Message(message) => self.arrived.push_back(message),
-                Event::Released { packet_id } => self.journal.released(packet_id),
+                Event::Released { packet_id } => {
+                    failpoint::reach("released");
+                    self.journal.released(packet_id);
+                }
                 Event::Connected { .. }
                 | Event::Published { .. }
                 | Event::Subscribed { .. }
@@ -289,6 +292,7 @@ impl Door {
         while let Some(packet_id) = self.journal.acknowledge() {
             failpoint::reach("acknowledge");
             self.client.acknowledge(packet_id);
+            failpoint::reach("acknowledged");
         }
     }
 
@@ -299,6 +303,14 @@ impl Door {
             return self.remember(message);
         }
         self.publish(message)
+    }
+
+    /// Publishes an output's verified state. One that it is not left at is not remembered.
+    pub(super) fn switch(&mut self, property: &str, on: bool, is_lasting: bool) -> Result<(), DriverError> {
+        if is_lasting {
+            return self.state(property, &Value::Boolean(on));
+        }
+        self.retain(self.topics.property(property), on.to_string())
     }
 
     /// Publishes what was done with a button: an event, never retained.

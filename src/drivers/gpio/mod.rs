@@ -202,8 +202,8 @@ impl<'d> Device<'d> {
         while let Some(event) = self.outputs.poll_output() {
             match event {
                 OutputEvent::Write { output, on } => self.write(output, on)?,
-                OutputEvent::State { output, on } => {
-                    self.door.state(&self.gpio.outputs[output].id, &Value::Boolean(on))?;
+                OutputEvent::State { output, on, is_lasting } => {
+                    self.door.switch(&self.gpio.outputs[output].id, on, is_lasting)?;
                 }
                 OutputEvent::Target { output, on } => self.door.target(&self.gpio.outputs[output].id, on)?,
                 OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(&self.gpio.outputs[output].id, lost)?,

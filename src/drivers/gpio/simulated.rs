@@ -5,6 +5,7 @@
 use super::lines::{Edge, LineError, LineSpec, Role};
 use crate::config::Bias;
 use crate::drivers::clock::Clock;
+use crate::drivers::failpoint;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -107,6 +108,7 @@ impl Lines {
             let watcher = match spec.role {
                 Role::Output { initial } => {
                     high = initial.map_or(high, |on| on != spec.line.active_low);
+                    failpoint::witness(name, high);
                     None
                 }
                 Role::Input { .. } => Some((index, edges.clone())),
@@ -118,9 +120,10 @@ impl Lines {
         Ok(Self { chip: chip.clone(), names, edges })
     }
 
-    pub(super) fn write(&mut self, line: usize, on: bool) {
-        if let Some(line) = self.chip.lock().get_mut(&self.names[line]) {
+    pub(super) fn write(&mut self, index: usize, on: bool) {
+        if let Some(line) = self.chip.lock().get_mut(&self.names[index]) {
             line.high = on != line.active_low;
+            failpoint::witness(&self.names[index], line.high);
         }
     }
 

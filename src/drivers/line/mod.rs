@@ -345,7 +345,7 @@ impl<'d> Device<'d> {
         match event {
             // Without a port nothing is written; the outputs were told that it is lost.
             OutputEvent::Write { .. } => Ok(()),
-            OutputEvent::State { output, on } => self.door.state(id(output), &Value::Boolean(*on)),
+            OutputEvent::State { output, on, is_lasting } => self.door.switch(id(output), *on, *is_lasting),
             OutputEvent::Target { output, on } => self.door.target(id(output), *on),
             OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(id(output), *lost),
             OutputEvent::Result { output, ticket, result } => self.door.result(id(output), *ticket, result),
