@@ -51,7 +51,8 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
             let outputs = gpio.outputs.iter().map(|output| (&output.id, &output.line));
             let inputs = gpio.inputs.iter().map(|input| (&input.id, &input.line));
             let buttons = gpio.buttons.iter().map(|button| (&button.id, &button.line));
-            let lines = outputs.chain(inputs).chain(buttons);
+            let counters = gpio.counters.iter().map(|counter| (&counter.id, &counter.line));
+            let lines = outputs.chain(inputs).chain(buttons).chain(counters);
             let lines: Vec<String> = lines.map(|(id, line)| format!("{id} on {}", line.address)).collect();
             let simulated = if settings.gpio.is_simulated(has_gpiochip) { " (simulated)" } else { "" };
             format!("{}{simulated}", lines.join(", "))

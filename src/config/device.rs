@@ -54,7 +54,7 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
     if written.is_some() || table.has("driver") {
         return written.map(|placed| placed.value);
     }
-    if ["out", "in", "button"].iter().any(|kind| table.has(kind)) {
+    if gpio_device::KINDS.iter().any(|kind| table.has(kind)) {
         return Some(DriverName::Gpio);
     }
     table.require::<()>("driver", None, "\"gpio\"");

@@ -2,7 +2,7 @@
 
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
-use crate::device::{ButtonSettings, Interlock, OutputSettings};
+use crate::device::{ButtonSettings, CounterSettings, Interlock, OutputSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -207,7 +207,7 @@ impl DriverSettings {
     /// Whether anything of the device can be commanded.
     pub fn takes_commands(&self) -> bool {
         match self {
-            Self::Gpio(gpio) => !gpio.outputs.is_empty(),
+            Self::Gpio(gpio) => !gpio.outputs.is_empty() || !gpio.counters.is_empty(),
             Self::Line(line) => !line.outputs.is_empty(),
             Self::Onewire(_) => false,
         }
@@ -224,7 +224,7 @@ impl DriverSettings {
 }
 
 /// The lines of a GPIO device.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct GpioDevice {
     /// Outputs, such as relays.
     pub outputs: Vec<GpioOutput>,
@@ -232,6 +232,8 @@ pub struct GpioDevice {
     pub inputs: Vec<GpioInput>,
     /// Buttons.
     pub buttons: Vec<GpioButton>,
+    /// Counters of pulses.
+    pub counters: Vec<GpioCounter>,
 }
 
 /// How a GPIO line is found and read.
@@ -317,6 +319,23 @@ pub struct GpioButton {
     pub debounce: Duration,
     /// How presses become clicks.
     pub button: ButtonSettings,
+}
+
+/// `[device.ID.counter.ID]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GpioCounter {
+    /// The property.
+    pub id: String,
+    /// The line.
+    pub line: GpioLine,
+    /// How long a level must last before it counts.
+    pub debounce: Duration,
+    /// How pulses become a total.
+    pub counter: CounterSettings,
+    /// Unit of the total, for `$meta`.
+    pub unit: Option<String>,
+    /// What is counted, for dashboards: `energy`, `water`, `gas` …
+    pub class: Option<String>,
 }
 
 /// A serial device that speaks in lines of `KEY:value;KEY:value`.

@@ -117,6 +117,20 @@ pub struct ButtonSettings {
     pub repeat: Option<Duration>,
 }
 
+/// How pulses become a total.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CounterSettings {
+    /// What one pulse adds, in the counter's unit.
+    pub multiplier: f64,
+    /// The shortest time between two pulses; a sooner one is a disturbance.
+    pub min_gap: Option<Duration>,
+    /// The shortest time between two totals that are told.
+    pub report: Duration,
+    /// The shortest time between two totals that are kept: what a power cut can lose, and how often the card is
+    /// written.
+    pub save: Duration,
+}
+
 /// Which readings of a sensor are not believed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RejectSettings {

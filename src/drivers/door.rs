@@ -105,8 +105,8 @@ impl Door {
             output.heartbeat.as_ref().map(|heartbeat| (heartbeat.topic.clone(), (*id).to_owned()))
         };
         door.heartbeats = outputs.iter().filter_map(heartbeat).collect();
-        let remembered = outputs.iter().filter(|(_, output)| output.power_on.remembers());
-        door.remembered = remembered.map(|(id, _)| (*id).to_owned()).collect();
+        let remembered = meta.properties.iter().filter(|(_, property)| property.is_kept);
+        door.remembered = remembered.map(|(id, _)| id.clone()).collect();
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
@@ -243,6 +243,11 @@ impl Door {
         }
     }
 
+    /// The number that was retained and kept before the device started.
+    pub(super) fn last_number(&self, property: &str) -> Option<f64> {
+        std::str::from_utf8(self.last.get(property)?).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
     /// The next thing that someone asks of the device. Sends what was published meanwhile.
     pub(super) async fn next(&mut self) -> Result<Asked, DriverError> {
         loop {
@@ -305,12 +310,9 @@ impl Door {
         self.publish(message)
     }
 
-    /// Publishes an output's verified state. One that it is not left at is not remembered.
-    pub(super) fn switch(&mut self, property: &str, on: bool, is_lasting: bool) -> Result<(), DriverError> {
-        if is_lasting {
-            return self.state(property, &Value::Boolean(on));
-        }
-        self.retain(self.topics.property(property), on.to_string())
+    /// Publishes a property's verified value that is not to be remembered: it is not left at that.
+    pub(super) fn passing_state(&mut self, property: &str, value: &Value) -> Result<(), DriverError> {
+        self.retain(self.topics.property(property), value.to_string())
     }
 
     /// Publishes what was done with a button: an event, never retained.

@@ -133,6 +133,7 @@ fn backend(setting: GpioBackend) -> Backend {
 fn output_meta(house: &House, device: &str, id: &str, settings: &OutputSettings) -> PropertyMeta {
     let mut meta = PropertyMeta::new("boolean");
     meta.settable = true;
+    meta.is_kept = settings.power_on.remembers();
     meta.class = Some("switch".to_owned());
     meta.power_on = Some(settings.power_on.name());
     meta.failsafe = Some(settings.failsafe.name());

@@ -39,8 +39,11 @@ struct Edges {
 impl Edges {
     fn push(&self, edge: Edge) {
         let mut waiting = self.lock();
-        if waiting.len() >= EDGES_MAX {
-            waiting.pop_front();
+        if waiting.len() >= EDGES_MAX
+            && let Some(lost) = waiting.pop_front()
+            && let Some(next) = waiting.iter_mut().find(|next| next.line == lost.line)
+        {
+            next.lost += lost.lost + 1;
         }
         waiting.push_back(edge);
         self.arrived.notify_one();
@@ -76,7 +79,7 @@ impl SimulatedChip {
         let Some((index, watcher)) = &line.watcher else { return false };
         if line.high != high {
             line.high = high;
-            watcher.push(Edge { line: *index, level: high != line.active_low, at: clock.now() });
+            watcher.push(Edge { line: *index, level: high != line.active_low, at: clock.now(), lost: 0 });
         }
         true
     }

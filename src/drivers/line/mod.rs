@@ -315,7 +315,7 @@ impl<'d> Device<'d> {
         } else if let Some(output) = self.line.outputs.iter().position(|output| output.id == property)
             && let Some(on) = self.outputs.state(output)
         {
-            self.door.state(property, &Value::Boolean(on))?;
+            self.door.passing_state(property, &Value::Boolean(on))?;
         }
         Ok(())
     }
@@ -345,7 +345,10 @@ impl<'d> Device<'d> {
         match event {
             // Without a port nothing is written; the outputs were told that it is lost.
             OutputEvent::Write { .. } => Ok(()),
-            OutputEvent::State { output, on, is_lasting } => self.door.switch(id(output), *on, *is_lasting),
+            OutputEvent::State { output, on, is_lasting: true } => self.door.state(id(output), &Value::Boolean(*on)),
+            OutputEvent::State { output, on, is_lasting: false } => {
+                self.door.passing_state(id(output), &Value::Boolean(*on))
+            }
             OutputEvent::Target { output, on } => self.door.target(id(output), *on),
             OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(id(output), *lost),
             OutputEvent::Result { output, ticket, result } => self.door.result(id(output), *ticket, result),
