@@ -124,11 +124,14 @@ fn the_manual_has_every_key() {
         format!(
             "[device.d]\ndriver = \"line\"\n{stray}\nread = {{ {stray} }}\nprop.p = {{ {stray} }}\nout.o = {{ {stray} }}"
         ),
+        format!(
+            "[device.e]\ndriver = \"modbus\"\n{stray}\nreg.r = {{ {stray}, report = {{ {stray} }} }}\nout.o = {{ {stray} }}"
+        ),
     ];
     let file = Source::new("stray.toml", format!("schema = 1\n{}", sections.join("\n")));
     let found = check(&[file]).expect_err("stray keys");
     let hints: Vec<&str> = found.iter().filter_map(|problem| problem.hint.strip_prefix("known here: ")).collect();
-    assert_eq!(hints.len(), 23, "{hints:?}");
+    assert_eq!(hints.len(), 27, "{hints:?}");
     let code = manual.split('`').skip(1).step_by(2);
     let words: BTreeSet<&str> = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
     for key in hints.iter().flat_map(|hint| hint.split(", ")).map(|key| key.trim_matches('`')) {
@@ -161,7 +164,7 @@ fn the_whole_form_is_read_as_it_is_written() {
     let DriverSettings::Onewire(flow) = &settings.devices[2].driver else { panic!("the flow is a 1-Wire sensor") };
     assert_eq!((flow.rom.as_str(), flow.reject.max_step), ("28-0316a2795cff", Some(8.0)));
     let DriverSettings::Line(greenhouse) = &settings.devices[3].driver else { panic!("a line device") };
-    assert_eq!(greenhouse.properties[0].range, Some((-40.0, 85.0)));
+    assert_eq!(greenhouse.properties[0].property.report.range, Some((-40.0, 85.0)));
     assert_eq!(greenhouse.outputs[0].write, "PUMP={int}\n");
     let heartbeat = greenhouse.outputs[0].output.heartbeat.as_ref().expect("a heartbeat");
     assert_eq!((heartbeat.topic.as_str(), heartbeat.lost_after), ("garden/alive", Duration::from_mins(10)));

@@ -21,5 +21,6 @@ mod daemon {
     mod retained;
     mod sessions;
     mod subscriptions;
+    mod truth;
     mod wills;
 }

@@ -156,6 +156,30 @@ pub const REPLAY_SCANNED: usize = 2_048;
 /// Messages of one block of identifiers: the unit in which the store deletes.
 pub const BLOCK_MESSAGES: u64 = 256;
 
+/// Bytes of rows that a start may have to read behind the index; then the next run of the index is written.
+pub const INDEX_BYTES: usize = 2 << 20;
+
+/// What a row counts towards [`INDEX_BYTES`] besides its message.
+pub const INDEX_ROW_BYTES: usize = 40;
+
+/// What a message counts towards [`INDEX_BYTES`] at most: the pages of a longer one are not read at a start.
+pub const INDEX_ROW_BYTES_MAX: usize = 1_000;
+
+/// Runs of the index beyond which small neighbours are merged, so that a start reads few.
+pub const INDEX_RUNS: usize = 64;
+
+/// Bytes of two runs that are merged, at most.
+pub const INDEX_MERGED_BYTES: usize = 64 << 10;
+
+/// Messages of ended sessions that are let go in one turn.
+pub const RELEASED_PER_TURN: usize = 4_096;
+
+/// Rows of the store that one transaction deletes at least, if there are so many to delete.
+pub const TRASH_ROWS_MIN: usize = 64;
+
+/// Rows of the store that one transaction deletes at most: a few milliseconds, for which others wait.
+pub const TRASH_ROWS_MAX: usize = 2_048;
+
 /// Subscriptions in one SUBSCRIBE or UNSUBSCRIBE.
 pub const FILTERS_PER_PACKET: usize = 1_000;
 

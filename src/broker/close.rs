@@ -168,10 +168,11 @@ impl Broker {
             self.store.open.forget_later(now);
         }
         let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
-        if let Some(outgoing) = &session.outgoing {
+        if let Some(outgoing) = &mut session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
+            self.orphans.add(session.number, outgoing.take_queue());
         }
         self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {

@@ -6,7 +6,7 @@ use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::input::Loaded;
 use super::layout::{Delivery, Extras, put_alone};
 use super::message::Message;
-use super::outgoing::{Entry, Progress};
+use super::outgoing::{Entry, Progress, Stored};
 use super::output::Output;
 use super::subscriptions::FilterId;
 use super::timers::Timer;
@@ -47,8 +47,13 @@ impl Broker {
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
             let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
-            // Nothing waits in the ring: a replay that waited for room goes on.
-            let Some(entry) = entry else { return self.replay_next_turn(key) };
+            let Some(entry) = entry else {
+                if self.takes_unstored(key, window) {
+                    continue;
+                }
+                // Nothing waits in the ring: a replay that waited for room goes on.
+                return self.replay_next_turn(key);
+            };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -58,6 +63,24 @@ impl Broker {
                 return;
             }
         }
+    }
+
+    /// When all entries are sent and the window has room, the next message comes from the queue: at once if it is not
+    /// yet stored, which is told, else it is asked for.
+    fn takes_unstored(&mut self, key: SessionKey, window: u16) -> bool {
+        let session = self.sessions.at(key);
+        let Some(outgoing) = session.outgoing.as_ref().filter(|outgoing| outgoing.wants_queue(window)) else {
+            return false;
+        };
+        let Some(id) = outgoing.queue_front() else { return false };
+        let Some(stored) = self.unstored(id, session.number) else {
+            self.load(key);
+            return false;
+        };
+        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
+            outgoing.supply(&[(id, Some(stored))], |_| false);
+        }
+        true
     }
 
     fn send_pubrel(&mut self, to: ConnectionId, key: SessionKey, entry: &Entry) -> Step {
@@ -81,7 +104,7 @@ impl Broker {
             self.store.waiting.push(key);
             return Step::Stop;
         }
-        let Some(message) = self.body(entry) else { return self.load(key) };
+        let Some(message) = self.body(key, entry) else { return self.load(key) };
         let Some(connected) = self.connected(to) else { return Step::Stop };
         let parts = message.parts();
         if parts.is_expired(now) {
@@ -133,19 +156,23 @@ impl Broker {
     }
 
     fn note_sent(&mut self, key: SessionKey) {
-        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
-            outgoing.note_sent();
+        let session = self.sessions.at_mut(key);
+        let Some(outgoing) = &mut session.outgoing else { return };
+        outgoing.note_sent();
+        if !session.is_loading && outgoing.runs_low(LOAD_WINDOW / 2) {
+            self.load(key);
         }
     }
 
-    fn body(&self, entry: &Entry) -> Option<Arc<Message>> {
-        entry.body.clone().or_else(|| self.unstored(entry.message))
+    fn body(&self, key: SessionKey, entry: &Entry) -> Option<Arc<Message>> {
+        let unstored = || Some(self.unstored(entry.message, self.sessions.at(key).number)?.message);
+        entry.body.clone().or_else(unstored)
     }
 
-    /// A message that is in memory because it is not yet stored.
-    fn unstored(&self, id: MessageId) -> Option<Arc<Message>> {
-        let failed = || self.store.failed.as_ref().and_then(|group| group.message(id));
-        self.store.open.message(id).or_else(failed).cloned()
+    /// A message of a session that is in memory because it is not yet stored.
+    pub(super) fn unstored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let failed = || self.store.failed.as_ref().and_then(|group| group.stored(id, reader));
+        self.store.open.group().stored(id, reader).or_else(failed)
     }
 
     /// Asks the store for the next messages of a session.
@@ -154,9 +181,12 @@ impl Broker {
         if !session.is_loading
             && let Some(outgoing) = &session.outgoing
         {
-            session.is_loading = true;
             let unstored = self.store.failed.as_deref().unwrap_or(self.store.open.group());
             let messages = outgoing.wanted(LOAD_WINDOW, unstored.first);
+            if messages.is_empty() {
+                return Step::Stop;
+            }
+            session.is_loading = true;
             self.outputs.push_back(Output::Load { session: key, number: session.number, messages });
         }
         Step::Stop
@@ -165,14 +195,16 @@ impl Broker {
     /// Messages came from the store.
     pub(super) fn loaded(&mut self, now: Moment, loaded: Loaded) {
         let key = loaded.session;
-        let Some(session) = self.sessions.with_number(key, loaded.number) else { return };
+        let Some(session) = self.sessions.with_number(key, loaded.number) else {
+            return self.orphans_loaded(now, loaded);
+        };
         let Ok(mut messages) = loaded.messages else {
             return self.timers.set(now + LOAD_RETRY, Timer::Load(key, loaded.number));
         };
         session.is_loading = false;
-        for (id, message) in &mut messages {
-            if message.is_none() {
-                *message = self.unstored(*id);
+        for (id, stored) in &mut messages {
+            if stored.is_none() {
+                *stored = self.unstored(*id, loaded.number);
             }
         }
         let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing else { return };
@@ -188,6 +220,8 @@ impl Broker {
         if let Some(session) = self.sessions.with_number(key, number) {
             session.is_loading = false;
             self.pump(now, key);
+        } else {
+            self.orphans_load_again(number);
         }
     }
 

@@ -3,9 +3,8 @@
 use super::connection::Arrival;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-use super::message::Message;
+use super::outgoing::Stored;
 use crate::access::Access;
-use std::sync::Arc;
 
 /// Something happened outside.
 #[derive(Debug)]
@@ -63,8 +62,9 @@ pub struct Loaded {
     pub messages: Result<Found, StoreFault>,
 }
 
-/// Messages that were asked of the store, each with its number; `None` for one that is not there.
-pub type Found = Vec<(MessageId, Option<Arc<Message>>)>;
+/// Messages that were asked of the store, each with its number; `None` for one that is not there, or not for that
+/// session.
+pub type Found = Vec<(MessageId, Option<Stored>)>;
 
 /// What keeps the store from keeping something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,15 +24,19 @@ mod deliver;
 mod few;
 pub mod group;
 mod ids;
+mod index;
 mod input;
 mod layout;
 mod listeners;
 mod load;
 pub mod message;
+mod orphans;
 mod outbox;
 mod outgoing;
 mod output;
+mod own;
 mod publish;
+mod queue;
 mod replay;
 mod restore;
 mod retained;
@@ -54,6 +58,7 @@ pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 pub use input::{Found, Input, Loaded, StoreFault, Verdict};
 pub use listeners::{ListenerId, ListenerRules};
+pub use outgoing::Stored;
 pub use output::{Authenticate, Output};
 pub use restore::Restored;
 
@@ -65,9 +70,11 @@ use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
+use index::Index;
 use layout::Layouts;
 use listeners::Listeners;
 use load::Loads;
+use orphans::Orphans;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
@@ -104,6 +111,7 @@ pub struct Broker {
     /// Passwords that are being compared.
     authenticating: usize,
     store: StoreSide,
+    orphans: Orphans,
     counters: Counters,
     loads: Loads,
     scratch: Scratch,
@@ -121,6 +129,9 @@ struct StoreSide {
     /// Failures in a row.
     failures: u32,
     blocks: Blocks,
+    index: Index,
+    /// Deliveries of stored messages that were completed since the last group.
+    completed: u32,
     dirty_sessions: Vec<SessionKey>,
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
@@ -223,7 +234,7 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
-        if !self.replaying.is_empty() {
+        if !self.replaying.is_empty() || self.orphans.are_due() {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };

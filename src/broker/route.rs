@@ -9,11 +9,12 @@ use super::layout::{Delivery, Extras, Source, put, put_alone};
 use super::message::{Message, Parts};
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
+use super::queue::Waiting;
 use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{QueueFull, UNSTORED_BYTES};
+use crate::base::limits::{LOAD_WINDOW, QueueFull, UNSTORED_BYTES};
 use crate::mqtt::{PacketId, QoS, ReasonCode};
 use std::sync::Arc;
 
@@ -265,21 +266,28 @@ impl Broker {
         let session = self.sessions.at_mut(target.session);
         let number = session.number;
         let outgoing = session.outgoing(first);
+        if outgoing.touch() {
+            self.store.index.touch(target.session, number);
+        }
         let packet_id = outgoing.next_packet_id();
         let has_room = window.is_some_and(|(id, window)| outgoing.is_open(window) && !self.outboxes.is_full(id));
         let sends = has_room && qos == QoS::AtLeastOnce;
         let mut entry = target.entry(source, qos, packet_id, sends);
-        entry.message = fan.id;
-        if target.share != FilterId::NONE || (has_room && qos == QoS::ExactlyOnce) {
-            // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
-            // mean this message to a client that received it.
-            entry.body = Some(fan.shared(source));
-        }
-        if has_room && qos == QoS::ExactlyOnce {
-            self.store.waiting.push(target.session);
-        }
         let retain = entry.retain;
-        outgoing.push(entry);
+        if has_room || (window.is_some() && outgoing.takes_entry(LOAD_WINDOW)) {
+            entry.message = fan.id;
+            if !sends || target.share != FilterId::NONE {
+                // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
+                // mean this message to a client that received it.
+                entry.body = Some(fan.shared(source));
+            }
+            if has_room && qos == QoS::ExactlyOnce {
+                self.store.waiting.push(target.session);
+            }
+            outgoing.push(entry);
+        } else {
+            outgoing.push_waiting(Waiting { id: fan.id, size: entry.size, share: entry.share });
+        }
         fan.receivers.push(Receiver { session: number, packet_id, qos, retain });
         fan.live += 1;
         fan.is_urgent |= !sends;

@@ -6,7 +6,7 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{gpio_device, line_device, onewire_device};
+use super::{gpio_device, line_device, modbus, onewire_device};
 use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,16 +15,17 @@ use std::time::Duration;
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
 /// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &["homie", "json", "light", "match", "profile", "reg", "report", "unit", "convert", "address"];
+const LATER: &[&str] = &["homie", "json", "light", "match", "report", "counter", "convert"];
 
 /// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["iio", "modbus", "dsmr", "pwm"];
+const LATER_DRIVERS: &[&str] = &["iio", "dsmr", "pwm"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
     Gpio,
     Line,
     Onewire,
+    Modbus,
 }
 
 pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<DeviceSettings> {
@@ -35,6 +36,7 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Gpio => gpio_device::device(house, &id, &mut table).map(DriverSettings::Gpio),
         DriverName::Line => line_device::device(house, &id, &mut table).map(DriverSettings::Line),
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
+        DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
     };
     table.close(LATER);
     let command_ttl = command_ttl.map_or(COMMAND_TTL, |placed| placed.value);
@@ -43,10 +45,15 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
 
 /// The driver that is written, or `gpio` where an output, input or button implies it.
 fn driver_name(table: &mut Table) -> Option<DriverName> {
-    let words = [("gpio", DriverName::Gpio), ("line", DriverName::Line), ("w1", DriverName::Onewire)];
+    let words = [
+        ("gpio", DriverName::Gpio),
+        ("line", DriverName::Line),
+        ("w1", DriverName::Onewire),
+        ("modbus", DriverName::Modbus),
+    ];
     let written = table.text("driver", |name| {
         if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line` and `w1`";
+            let hint = "this version has `gpio`, `line`, `modbus` and `w1`";
             return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
         }
         one_of(name, &words)
@@ -82,17 +89,22 @@ pub(super) fn output(
     table: &mut Table,
     (power_on, failsafe): (PowerOn, Failsafe),
 ) -> OutputSettings {
+    let output = output_settings(table, power_on, failsafe);
+    house.claim_output(format!("{device}/{id}"), &output);
+    output
+}
+
+/// The same, without a house.
+pub(super) fn output_settings(table: &mut Table, power_on: PowerOn, failsafe: Failsafe) -> OutputSettings {
     let power_on_words = [PowerOn::Off, PowerOn::On, PowerOn::Last, PowerOn::LastElseOff, PowerOn::Keep];
     let failsafe_words = [Failsafe::Off, Failsafe::On, Failsafe::Keep];
-    let output = OutputSettings {
+    OutputSettings {
         power_on: table.word("power_on", &power_on_words.map(|word| (word.name(), word))).unwrap_or(power_on),
         failsafe: table.word("failsafe", &failsafe_words.map(|word| (word.name(), word))).unwrap_or(failsafe),
         max_on: table.text("max_on", text::positive_duration).map(|placed| placed.value),
         min_off: table.text("min_off", text::positive_duration).map(|placed| placed.value),
         heartbeat: heartbeat(table),
-    };
-    house.claim_output(format!("{device}/{id}"), &output);
-    output
+    }
 }
 
 /// `heartbeat = { topic = "garden/controller/alive", lost_after = "10m" }`

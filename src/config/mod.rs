@@ -5,21 +5,26 @@
 
 mod bus;
 mod device;
+mod driver_settings;
 mod gateway;
 mod gpio_device;
 mod house;
 mod line_device;
 mod listener;
 mod listener_settings;
+mod modbus;
 mod onewire_device;
 mod problem;
+mod property;
 mod reader;
 mod settings;
 mod suggest;
 mod text;
 mod users;
 
+pub use driver_settings::*;
 pub use listener_settings::*;
+pub use modbus::{PROFILES, Profile};
 pub use problem::{Problem, Source};
 pub use settings::*;
 pub use users::check_users;

@@ -1,5 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
+use super::driver_settings::{ModbusDevice, PropertySettings};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, CounterSettings, Interlock, OutputSettings};
@@ -24,6 +25,20 @@ pub struct Settings {
     pub interlocks: Vec<Interlock>,
 }
 
+impl Settings {
+    /// The buses that several devices may share.
+    pub fn shared_buses(&self) -> impl Iterator<Item = &BusSettings> {
+        let is_shared = |bus: &&BusSettings| {
+            let uses = |device: &DeviceSettings| match &device.driver {
+                DriverSettings::Modbus(modbus) => modbus.bus == bus.id,
+                DriverSettings::Gpio(_) | DriverSettings::Line(_) | DriverSettings::Onewire(_) => false,
+            };
+            self.devices.iter().any(uses)
+        };
+        self.buses.iter().filter(is_shared)
+    }
+}
+
 /// `[gateway]`: who this gateway is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewaySettings {
@@ -31,11 +46,13 @@ pub struct GatewaySettings {
     pub id: String,
     /// The first level or levels of all topic names, without a slash at the end.
     pub base: String,
+    /// Whether Home Assistant is told of every device.
+    pub home_assistant: bool,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { id: "gw1".into(), base: "home".into() }
+        Self { id: "gw1".into(), base: "home".into(), home_assistant: false }
     }
 }
 
@@ -131,10 +148,14 @@ pub struct BusSettings {
     pub id: String,
     /// Where the port comes from.
     pub port: PortSource,
-    /// Speed and framing.
+    /// Speed and framing; of no account over TCP.
     pub mode: SerialMode,
     /// How long the far end needs after the port was opened.
     pub settle: Duration,
+    /// How long a unit may think before it answers.
+    pub reply_timeout: Duration,
+    /// How long the bus rests between two packets, if longer than it must.
+    pub quiet: Option<Duration>,
 }
 
 /// Where a serial port comes from.
@@ -142,6 +163,8 @@ pub struct BusSettings {
 pub enum PortSource {
     /// A device file.
     Path(PathBuf),
+    /// Host and port of a Modbus server.
+    Tcp(String),
     /// A pseudo-terminal with a simulated far end.
     Simulated(SimulatedPeer),
 }
@@ -164,6 +187,20 @@ pub struct SerialMode {
     pub parity: Parity,
     /// 1 or 2.
     pub stop_bits: u8,
+}
+
+impl SerialMode {
+    /// Bits of one character on the wire, with start, parity and stop bits.
+    pub fn character_bits(self) -> u32 {
+        let parity = u32::from(self.parity != Parity::None);
+        1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits)
+    }
+
+    /// How long so many characters take on the wire.
+    pub fn characters(self, count: usize) -> Duration {
+        let bits = count as u64 * u64::from(self.character_bits());
+        Duration::from_micros(bits * 1_000_000 / u64::from(self.baud.max(1)))
+    }
 }
 
 /// The parity bit of a serial port.
@@ -201,6 +238,8 @@ pub enum DriverSettings {
     Line(LineDevice),
     /// A 1-Wire thermometer.
     Onewire(OnewireDevice),
+    /// A unit on a Modbus bus.
+    Modbus(ModbusDevice),
 }
 
 impl DriverSettings {
@@ -209,6 +248,7 @@ impl DriverSettings {
         match self {
             Self::Gpio(gpio) => !gpio.outputs.is_empty() || !gpio.counters.is_empty(),
             Self::Line(line) => !line.outputs.is_empty(),
+            Self::Modbus(modbus) => !modbus.outputs.is_empty(),
             Self::Onewire(_) => false,
         }
     }
@@ -219,6 +259,7 @@ impl DriverSettings {
             Self::Gpio(_) => "gpio",
             Self::Line(_) => "line",
             Self::Onewire(_) => "w1",
+            Self::Modbus(_) => "modbus",
         }
     }
 }
@@ -352,27 +393,67 @@ pub struct LineDevice {
 }
 
 /// How a line is cut into keys and values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineFormat {
-    /// Between two pairs.
-    pub separator: char,
-    /// Between key and value.
-    pub assign: char,
+#[derive(Clone, Debug, PartialEq)]
+pub enum LineFormat {
+    /// `T:21.5;H:412`.
+    KeyValue {
+        /// Between two pairs.
+        separator: char,
+        /// Between key and value.
+        assign: char,
+    },
+    /// `21.5,412,1`: the keys are the numbers of the columns, from 1.
+    Csv {
+        /// Between two columns.
+        separator: char,
+        /// How many columns a line has.
+        columns: usize,
+    },
+    /// `{"air":{"temperature":21.5}}`: the keys are names, with points between those inside each other.
+    Json,
+    /// A regular expression with named groups, which are the keys.
+    Regex(Pattern),
+}
+
+/// A regular expression that was checked; two are equal if they are written alike.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub regex_lite::Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl std::ops::Deref for Pattern {
+    type Target = regex_lite::Regex;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// What a property of a line device holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LineKind {
+    /// A number.
+    #[default]
+    Number,
+    /// `1`, `true`, `on`, or `0`, `false`, `off`.
+    Boolean,
+    /// Any text.
+    Text,
 }
 
 /// `[device.ID.prop.ID]` of a line device: a number that the device reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineProperty {
-    /// The property.
-    pub id: String,
+    /// The property and how it is reported.
+    pub property: PropertySettings,
     /// The key in the device's lines.
     pub key: String,
-    /// Unit, for `$meta`.
-    pub unit: Option<String>,
-    /// Smallest and largest value that can be true; others are refused as a problem.
-    pub range: Option<(f64, f64)>,
-    /// After how long without a reading the value is no longer to be trusted.
-    pub stale_after: Option<Duration>,
+    /// What it holds.
+    pub kind: LineKind,
 }
 
 /// `[device.ID.out.ID]` of a line device: a switch that the device reports and can be told.

@@ -112,6 +112,17 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Mistake> {
     })
 }
 
+/// `inverter.lan:502`, `192.168.1.20:502` or `[fd00::1]:502`.
+pub(super) fn host_and_port(text: &str) -> Result<String, Mistake> {
+    let wrong = || Mistake::new(format!("`{text}` is not a host and port"), "write it as \"192.168.1.20:502\"");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_host = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c));
+    let has_brackets = bare.len() != host.len();
+    let is_port = port.parse().is_ok_and(|port: u16| port > 0);
+    if is_host && is_port && (has_brackets || !bare.contains(':')) { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
 /// `9600 8N1`: baud rate, data bits, parity, stop bits.
 pub(super) fn serial_mode(text: &str) -> Result<SerialMode, Mistake> {
     parse_serial_mode(text).ok_or_else(|| {
@@ -217,6 +228,16 @@ mod tests {
         assert_eq!(serial_mode("9600 7E2").expect("a mode").parity, Parity::Even);
         for wrong in ["9600", "9600 8N", "9600 9N1", "0 8N1", "9600 8X1", "9600 8N3", "9600  8N1"] {
             assert!(serial_mode(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hosts_have_a_port() {
+        for right in ["inverter.lan:502", "192.168.1.20:502", "[fd00::1]:502"] {
+            assert!(host_and_port(right).is_ok(), "{right}");
+        }
+        for wrong in ["inverter", ":502", "a:0", "a:70000", "fd00::1:502", "a b:502", ""] {
+            assert!(host_and_port(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -9,6 +9,7 @@ mod error;
 mod heart;
 mod limits;
 mod listen;
+mod preface;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
@@ -85,6 +86,9 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
+    if options.has_house {
+        preface::speak(&mut broker, &options.settings);
+    }
     let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)

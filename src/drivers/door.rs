@@ -7,7 +7,8 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    Action, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles, Value,
+    Action, BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket,
+    Troubles, Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
@@ -71,6 +72,8 @@ pub(super) struct Door {
     remembered: Vec<String>,
     /// Outputs by the topic on which their controllers give signs of life.
     heartbeats: Vec<(String, String)>,
+    /// What Home Assistant is told, and where, if it is.
+    discovery: Option<(String, String)>,
     journal: Journal,
     /// Messages that came in while the subscriptions were made.
     arrived: VecDeque<Message>,
@@ -84,9 +87,12 @@ pub(super) struct Door {
     last: BTreeMap<String, Vec<u8>>,
 }
 
+/// What the client identifiers of devices begin with.
+pub const DEVICE_CLIENTS: &str = "$device/";
+
 /// The client identifier of a device. Its session lasts: the broker keeps the device's commands in it.
-pub(super) fn client_id(base: &str, device: &str) -> String {
-    format!("$device/{base}/{device}")
+pub fn device_client(base: &str, device: &str) -> String {
+    format!("{DEVICE_CLIENTS}{base}/{device}")
 }
 
 impl Door {
@@ -107,14 +113,37 @@ impl Door {
         door.heartbeats = outputs.iter().filter_map(heartbeat).collect();
         let remembered = meta.properties.iter().filter(|(_, property)| property.is_kept);
         door.remembered = remembered.map(|(id, _)| id.clone()).collect();
+        let gateway = &house.settings.gateway;
+        if gateway.home_assistant {
+            let payload = discovery(&gateway.base, meta, env!("CARGO_PKG_VERSION"));
+            door.discovery = Some((discovery_topic(&gateway.id, &device.id), payload));
+        }
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
-        if !door.remembered.is_empty() {
-            door.last = read_last(&house.connect, &door.topics, &door.remembered).await?;
-        }
+        door.introduce()?;
+        door.last = read_last(&house.connect, &door.topics).await?;
+        door.clear_strays(meta)?;
         door.subscribe().await?;
         Ok(door)
+    }
+
+    /// Tells Home Assistant what the device is, then whether it is there: in this order, or it would not know of whom
+    /// the availability speaks.
+    fn introduce(&mut self) -> Result<(), DriverError> {
+        let Some((topic, payload)) = self.discovery.clone() else { return Ok(()) };
+        self.retain(topic, payload)?;
+        self.retain(self.topics.availability(), if self.online { "online" } else { "offline" })
+    }
+
+    /// Clears what is retained of properties that the device does not have any more.
+    fn clear_strays(&mut self, meta: &Meta) -> Result<(), DriverError> {
+        let strays: Vec<String> = self.last.keys().filter(|id| !meta.properties.contains_key(*id)).cloned().collect();
+        for id in strays {
+            self.last.remove(&id);
+            self.remember(Message::new(self.topics.property(&id), "").retained())?;
+        }
+        Ok(())
     }
 
     /// In the place of a driver that has failed: refuses every command until its next start.
@@ -148,7 +177,7 @@ impl Door {
             will: Some(Message::new(topics.availability(), "offline").qos(QoS::AtLeastOnce).retained()),
             keep_alive: 0,
             properties,
-            ..Options::new(client_id(base, &device.id))
+            ..Options::new(device_client(base, &device.id))
         };
         let (client, _) = Client::connect(house.connect.open().await?, &options).await?;
         Ok(Self {
@@ -158,6 +187,7 @@ impl Door {
             settable,
             remembered: Vec::new(),
             heartbeats: Vec::new(),
+            discovery: None,
             journal: Journal::default(),
             arrived: VecDeque::new(),
             early: VecDeque::new(),
@@ -175,6 +205,9 @@ impl Door {
         let (set, get) = (self.topics.set_filter(), self.topics.get_filter());
         let mut filters = vec![(set.as_str(), COMMANDS), (get.as_str(), MOMENTARY)];
         filters.extend(self.heartbeats.iter().map(|(topic, _)| (topic.as_str(), MOMENTARY)));
+        if self.discovery.is_some() {
+            filters.push((BIRTH_TOPIC, MOMENTARY));
+        }
         filters.dedup_by_key(|(filter, _)| *filter);
         self.client.subscribe(&filters)?;
         let until = Instant::now() + SUBSCRIBE_TIMEOUT;
@@ -236,16 +269,21 @@ impl Door {
 
     /// The switch state that was retained before the device started.
     pub(super) fn last_switch(&self, property: &str) -> Option<bool> {
-        match self.last.get(property)?.as_slice() {
+        match self.kept(property)? {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
         }
     }
 
+    fn kept(&self, property: &str) -> Option<&[u8]> {
+        let is_kept = self.remembered.iter().any(|id| id == property);
+        self.last.get(property).filter(|_| is_kept).map(Vec::as_slice)
+    }
+
     /// The number that was retained and kept before the device started.
     pub(super) fn last_number(&self, property: &str) -> Option<f64> {
-        std::str::from_utf8(self.last.get(property)?).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+        std::str::from_utf8(self.kept(property)?).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// The next thing that someone asks of the device. Sends what was published meanwhile.
@@ -361,11 +399,6 @@ impl Door {
         self.set_online(false)
     }
 
-    /// Whether the device is online.
-    pub(super) fn is_online(&self) -> bool {
-        self.online
-    }
-
     /// Tells that something is wrong with a property or part.
     pub(super) fn trouble(&mut self, part: &str, kind: &'static str, text: &str) -> Result<(), DriverError> {
         if !self.troubles.set(part, kind, text, civil_now()) {
@@ -382,11 +415,6 @@ impl Door {
         }
         tracing::info!(device = self.id, part, "well again");
         self.retain(self.topics.problem(), self.troubles.to_json())
-    }
-
-    /// Whether a part has a trouble of this kind.
-    pub(super) fn has_trouble(&self, part: &str, kind: &str) -> bool {
-        self.troubles.has(part, kind)
     }
 
     /// Goes offline in peace: everything said is heard, and the will is not needed.
@@ -411,6 +439,12 @@ impl Door {
         let outputs: Vec<String> = alive.map(|(_, output)| output.clone()).collect();
         if !outputs.is_empty() {
             return Ok((!message.retain).then_some(Asked::Alive { outputs }));
+        }
+        if message.topic == BIRTH_TOPIC && self.discovery.is_some() {
+            if message.payload == b"online" {
+                self.introduce()?;
+            }
+            return Ok(None);
         }
         match self.topics.request(&message.topic) {
             Some(Request::Set(property)) => {
@@ -479,11 +513,7 @@ impl Door {
 
 /// Reads what is retained of a device's properties, over a connection of its own. The server sends what is retained
 /// before it answers the UNSUBSCRIBE that follows.
-async fn read_last(
-    connect: &Connect,
-    topics: &DeviceTopics,
-    wanted: &[String],
-) -> Result<BTreeMap<String, Vec<u8>>, DriverError> {
+async fn read_last(connect: &Connect, topics: &DeviceTopics) -> Result<BTreeMap<String, Vec<u8>>, DriverError> {
     let (mut client, _) = Client::connect(connect.open().await?, &Options::new("")).await?;
     let filter = topics.last_filter();
     client.subscribe(&[(filter.as_str(), SubscriptionOptions::plain(QoS::AtMostOnce))])?;
@@ -495,9 +525,7 @@ async fn read_last(
             }
             Event::Unsubscribed { .. } => break,
             Event::Message(message) => {
-                if let Some(Request::Last(property)) = topics.request(&message.topic)
-                    && wanted.iter().any(|id| id == property)
-                {
+                if let Some(Request::Last(property)) = topics.request(&message.topic) {
                     last.insert(property.to_owned(), message.payload.clone());
                 }
             }

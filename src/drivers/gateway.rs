@@ -99,7 +99,8 @@ fn introduce(house: &House, prefix: &str, client: &mut Client<DuplexStream>) -> 
         Message::new(format!("{prefix}/{topic}"), payload).qos(QoS::AtLeastOnce).retained()
     };
     client.publish(retained("info", json(&info)))?;
-    client.publish(retained("devices", json(&devices)))?;
+    // Kept, so that the next start knows which devices are no more.
+    client.publish(retained("devices", json(&devices)).qos(QoS::ExactlyOnce))?;
     Ok(())
 }
 

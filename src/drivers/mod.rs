@@ -13,12 +13,17 @@ mod gateway;
 mod gpio;
 mod journal;
 mod line;
+mod modbus;
 mod onewire;
+mod say;
+mod serial;
 mod simulation;
 mod supervise;
 mod switches;
+mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
+pub use door::{DEVICE_CLIENTS, device_client};
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
@@ -26,7 +31,9 @@ use crate::device::{Meta, OutputSettings, PropertyMeta};
 use clock::Clock;
 use gpio::gpiochip;
 use gpio::lines::{Backend, LineError};
+use modbus::BusDoor;
 use simulation::Simulation;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use switches::SharedInterlocks;
 use tokio::sync::watch;
@@ -44,6 +51,9 @@ enum DriverError {
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The bus of the device is not there.
+    #[error("{0}")]
+    Bus(&'static str),
 }
 
 /// Why a driver starts.
@@ -63,6 +73,8 @@ struct House {
     clock: Clock,
     gpio: Backend,
     simulation: Simulation,
+    /// The ways to those buses that several devices share.
+    buses: Arc<BTreeMap<String, BusDoor>>,
     interlocks: SharedInterlocks,
 }
 
@@ -85,14 +97,17 @@ impl House {
 pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Receiver<bool>) {
     let simulation = Simulation::new(&settings);
     let gpio = backend(settings.gpio);
+    let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
     let interlocks = SharedInterlocks::new(settings.interlocks.clone());
-    let house = House { settings, connect, clock: Clock::start(), gpio, simulation, interlocks };
+    let clock = Clock::start();
+    let house = House { settings, connect, clock, gpio, simulation, buses, interlocks };
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);
     let mut last = JoinSet::new();
     last.spawn(supervise::gateway(house.clone(), stop_last.clone()));
     for index in 0..house.settings.buses.len() {
         last.spawn(supervise::simulated_peer(house.clone(), index, stop_last.clone()));
+        last.spawn(supervise::bus(house.clone(), index, stop_last.clone()));
     }
     let mut devices = JoinSet::new();
     for index in 0..house.settings.devices.len() {

@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Start, gateway, gpio, line, onewire, stopped};
+use super::{DriverError, House, Start, gateway, gpio, line, modbus, onewire, stopped};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -70,12 +70,27 @@ pub(super) async fn simulated_peer(house: House, index: usize, stop: watch::Rece
     supervise(&name, PATIENCE, stop, run, tokio::time::sleep_until).await;
 }
 
+/// Supervises a bus that several devices share, if this is one.
+pub(super) async fn bus(house: House, index: usize, stop: watch::Receiver<bool>) {
+    let id = house.settings.buses[index].id.clone();
+    if !house.buses.contains_key(&id) {
+        return;
+    }
+    let inner = stop.clone();
+    let run = move |_| {
+        let (house, stop) = (house.clone(), inner.clone());
+        async move { modbus::run_bus(&house, &house.settings.buses[index], stop).await }
+    };
+    supervise(&format!("bus {id}"), PATIENCE, stop, run, tokio::time::sleep_until).await;
+}
+
 async fn run_device(house: House, index: usize, start: Start, stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let device = &house.settings.devices[index];
     match &device.driver {
         DriverSettings::Gpio(gpio) => gpio::run(&house, device, gpio, start, stop).await,
         DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
         DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
+        DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
     }
 }
 

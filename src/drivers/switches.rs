@@ -1,6 +1,5 @@
 //! The switched outputs of one device among those of the house: interlocks reach over devices.
 
-use super::House;
 use crate::base::Moment;
 use crate::device::{Interlock, Interlocks, OutputEvent, OutputInput, OutputSpec, Outputs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,8 +38,8 @@ pub(super) struct Switches {
 }
 
 impl Switches {
-    pub(super) fn new(house: &House, device: &str, specs: Vec<OutputSpec>) -> Self {
-        let shared = house.interlocks.clone();
+    pub(super) fn new(shared: &SharedInterlocks, device: &str, specs: Vec<OutputSpec>) -> Self {
+        let shared = shared.clone();
         let eased = shared.eased.subscribe();
         Self { outputs: Outputs::new(device, specs), shared, eased }
     }

@@ -76,6 +76,24 @@ impl DataDirectory {
     }
 }
 
+impl DataDirectory {
+    /// Writes the log once more, byte for byte, and flushes it. After a flush that failed the kernel takes what it could
+    /// not write for written: it is not told to flush that again, but given it again.
+    pub fn rewrite_log(&self) -> Result<(), StoreError> {
+        let name = self.path.join("gatehouse.db-wal");
+        let rewrite = || {
+            let bytes = match fs::read(&name) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                read => read?,
+            };
+            let mut file = OpenOptions::new().write(true).open(&name)?;
+            file.write_all(&bytes)?;
+            file.sync_data()
+        };
+        rewrite().map_err(io_error(&name))
+    }
+}
+
 /// The process that runs on a data directory, if one does.
 pub fn owner(directory: &Path) -> Option<i32> {
     let file = File::open(directory.join(LOCK)).ok()?;

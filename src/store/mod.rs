@@ -8,8 +8,10 @@ mod error;
 mod files;
 mod pack;
 mod read;
+mod runs;
 mod schema;
 mod thread;
+mod trash;
 mod write;
 
 pub use error::StoreError;

@@ -4,13 +4,17 @@ use super::StoreError;
 use super::pack;
 use super::write::signed;
 use crate::base::Moment;
-use crate::broker::change::Memory;
+use crate::broker::change::{Memory, Run};
 use crate::broker::message::{Message, Parts};
-use crate::broker::{Found, MessageId, SessionNumber};
+use crate::broker::{Found, MessageId, SessionNumber, Stored};
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{Properties, QoS, Version};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
+
+/// One message, its receivers in the last column.
+const SELECT_MESSAGE: &str =
+    "SELECT topic, flags, payload, props, expiry, rc FROM msg WHERE id = ?1 AND rc IS NOT NULL";
 
 /// The columns of a message, in `msg` and in `retained`.
 const MESSAGE: &str = "topic, flags, payload, props, expiry";
@@ -30,6 +34,9 @@ pub fn memory(connection: &Connection) -> Result<(Memory, u64), StoreError> {
     while let Some(row) = rows.next()? {
         memory.retained.push(message(row, clock)?);
     }
+    memory.runs = index(connection)?;
+    let first: Option<i64> = connection.query_row("SELECT min(id) FROM msg", [], |row| row.get(0))?;
+    memory.first_row = MessageId(first.unwrap_or_default().unsigned_abs());
     read_messages(connection, &mut memory)?;
     Ok((memory, clock))
 }
@@ -57,11 +64,47 @@ fn read_sessions(connection: &Connection, memory: &mut Memory) -> Result<(), Sto
     Ok(())
 }
 
+/// Reads the index: a chain of runs without a gap.
+pub fn index(connection: &Connection) -> Result<Vec<Run>, StoreError> {
+    let mut select = connection.prepare("SELECT upto, b FROM ix ORDER BY upto")?;
+    let mut rows = select.query([])?;
+    let (mut runs, mut upto) = (vec![], MessageId::NONE);
+    while let Some(row) = rows.next()? {
+        let run = checked_run(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        if run.since != upto {
+            return Err(StoreError::Damaged {
+                table: "ix",
+                row: signed(run.upto.0),
+                what: "the run before is missing",
+            });
+        }
+        upto = run.upto;
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// Reads one run of the index.
+pub fn run(connection: &Connection, upto: MessageId) -> Result<Run, StoreError> {
+    let mut select = connection.prepare_cached("SELECT b FROM ix WHERE upto = ?1")?;
+    let blob: Vec<u8> = select.query_row([signed(upto.0)], |row| row.get(0))?;
+    checked_run(signed(upto.0), &blob)
+}
+
+fn checked_run(row: i64, blob: &[u8]) -> Result<Run, StoreError> {
+    let run = pack::read_run(blob).filter(|run| signed(run.upto.0) == row);
+    run.ok_or(StoreError::Damaged { table: "ix", row, what: "its checksum is wrong" })
+}
+
+/// Reads the rows behind the index.
 fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
     let sql = "SELECT id, rc, CASE WHEN rc IS NULL THEN payload END, \
-               ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg ORDER BY id";
+               ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg \
+               WHERE id > ?1 ORDER BY id";
+    let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
+    memory.next_message = upto.next();
     let mut messages = connection.prepare(sql)?;
-    let mut rows = messages.query([])?;
+    let mut rows = messages.query([signed(upto.0)])?;
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         let id = MessageId(number.unsigned_abs());
@@ -77,17 +120,27 @@ fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), Sto
     Ok(())
 }
 
-/// Reads messages by their numbers, in the order asked for.
-pub fn messages(connection: &mut Connection, ids: &[MessageId], base: u64) -> Result<Found, StoreError> {
+/// Reads messages by their numbers, in the order asked for, as one session gets them.
+pub fn messages(
+    connection: &mut Connection,
+    reader: SessionNumber,
+    ids: &[MessageId],
+    base: u64,
+) -> Result<Found, StoreError> {
     let transaction = connection.transaction()?;
-    let sql = format!("SELECT {MESSAGE} FROM msg WHERE id = ?1 AND rc IS NOT NULL");
-    let mut select = transaction.prepare_cached(&sql)?;
+    let mut select = transaction.prepare_cached(SELECT_MESSAGE)?;
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let message = select.query_row([signed(id.0)], |row| message(row, base)).optional()?;
-        found.push((id, message.map(Arc::new)));
+        let stored = select.query_row([signed(id.0)], |row| stored(row, reader, base)).optional()?;
+        found.push((id, stored.flatten()));
     }
     Ok(found)
+}
+
+/// A row of `msg` as one session gets it; `None` if it is not for that session.
+fn stored(row: &Row<'_>, reader: SessionNumber, base: u64) -> rusqlite::Result<Option<Stored>> {
+    let Some(receiver) = pack::find_receiver(row.get_ref(5)?, reader) else { return Ok(None) };
+    Ok(Some(Stored { message: Arc::new(message(row, base)?), receiver }))
 }
 
 fn message(row: &Row<'_>, base: u64) -> rusqlite::Result<Message> {

@@ -2,13 +2,14 @@
 
 use super::StoreError;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::Path;
 
 /// "GATE": marks a SQLite file as ours.
 const APPLICATION_ID: i64 = 0x4741_5445;
 
 /// The version this release writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The file is ours alone: no shared memory file, no file lock per read.
 const EXCLUSIVE: &str = "PRAGMA locking_mode = EXCLUSIVE";
@@ -29,13 +30,18 @@ const SETTINGS: &str = "
     PRAGMA foreign_keys = OFF;
 ";
 
-/// Version 1.
+/// What leads from each version to the next, beginning with version 1: the first release.
+const MIGRATIONS: [&str; 1] = ["CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB NOT NULL);"];
+
+/// The latest version.
 ///
 /// `msg`: one row per message, however many read it. `rc` tells the receivers (see `pack`): an integer for one, a
-/// blob for many, NULL for a row of session states, which lies in `payload`. `expiry` and `meta.clock` are microseconds
+/// blob for many, NULL for a row of session states, which lies in `payload`. `ix`: the index, which tells for a range of
+/// numbers up to `upto` which sessions still want them, so that a start reads only the messages behind it. `expiry` and `meta.clock` are microseconds
 /// of the time this store's gateways were running.
 const TABLES: &str = "
     CREATE TABLE msg(id INTEGER PRIMARY KEY, rc, topic TEXT, flags INTEGER, payload BLOB, props BLOB, expiry INTEGER);
+    CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB NOT NULL);
     CREATE TABLE session(no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, expiry INTEGER NOT NULL);
     CREATE TABLE sub(session INTEGER, filter TEXT, opts INTEGER NOT NULL, ident INTEGER NOT NULL,
         PRIMARY KEY(session, filter)) WITHOUT ROWID;
@@ -63,8 +69,21 @@ pub fn open(file: &Path) -> Result<Connection, StoreError> {
     if tables == 0 {
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {marks} {TABLES} COMMIT;"))?;
+    } else {
+        migrate(&connection, version)?;
     }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// Brings a file of an earlier release to the latest version: each step is one transaction, so that a power cut leaves
+/// one version or the next.
+fn migrate(connection: &Connection, version: i64) -> Result<(), StoreError> {
+    for (from, step) in (1..).zip(MIGRATIONS).skip_while(|(from, _)| *from < version) {
+        let mark = format!("PRAGMA user_version = {};", from + 1);
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {step} {mark} COMMIT;"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

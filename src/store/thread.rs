@@ -1,13 +1,16 @@
 //! The thread that owns the connection.
 
 use super::files::DataDirectory;
+use super::runs::Runs;
+use super::trash::Trash;
 use super::{StoreError, read, schema, write};
 use crate::base::Moment;
+use crate::base::limits::TRASH_ROWS_MAX;
 use crate::broker::change::Memory;
 use crate::broker::group::Group;
 use crate::broker::{Found, Loaded, MessageId, SessionKey, SessionNumber, StoreFault};
-use rusqlite::Connection;
 use rusqlite::hooks::Wal;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -27,6 +30,15 @@ const CHECKPOINT_FRAMES_IDLE: i32 = 500;
 
 /// How long nothing must have come for the thread to be idle.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How long nothing must have come before rows are deleted.
+const TRASH_PAUSE: Duration = Duration::from_millis(20);
+
+/// How often rows are deleted though there is work to do, if there are many.
+const TRASH_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Ranges of dead rows that are many.
+const TRASH_RANGES: usize = 16;
 
 /// How often the store's clock is kept, at most.
 const CLOCK_INTERVAL: Duration = Duration::from_mins(1);
@@ -80,6 +92,9 @@ impl Store {
             directory,
             frames,
             connection: Some(connection),
+            trash: Trash::default(),
+            trash_taken: Instant::now(),
+            runs: Runs::of(&memory),
             base,
             clock_kept: Instant::now(),
             checkpoint_fails: false,
@@ -134,6 +149,10 @@ struct Worker {
     frames: Arc<AtomicI32>,
     /// `None` after a failure: nothing is tried twice on a connection that failed.
     connection: Option<Connection>,
+    trash: Trash,
+    /// When rows were last deleted.
+    trash_taken: Instant,
+    runs: Runs,
     /// The store's clock at the start of this run, in microseconds.
     base: u64,
     clock_kept: Instant,
@@ -145,26 +164,33 @@ impl Worker {
     fn run(mut self, inbox: &Receiver<Request>, reply: &impl Fn(Reply)) {
         let mut now = Moment::START;
         loop {
-            match inbox.recv_timeout(IDLE) {
+            match inbox.recv_timeout(if self.trash.is_empty() { IDLE } else { TRASH_PAUSE }) {
                 Ok(Request::Commit(group)) => {
                     now = group.taken;
                     self.commit(group, reply);
                     self.checkpoint(CHECKPOINT_FRAMES);
                 }
                 Ok(Request::Load { session, number, messages }) => {
-                    let messages = self.load(&messages);
+                    let messages = self.load(number, &messages);
                     reply(Reply::Loaded(Loaded { session, number, messages }));
                 }
-                Err(RecvTimeoutError::Timeout) => self.checkpoint(CHECKPOINT_FRAMES_IDLE),
+                Err(RecvTimeoutError::Timeout) => self.tidy(),
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.trash.len() > TRASH_RANGES && self.trash_taken.elapsed() >= TRASH_INTERVAL {
+                self.delete_slice();
             }
         }
         self.finish(now);
     }
 
-    fn commit(&mut self, group: Box<Group>, reply: &impl Fn(Reply)) {
+    fn commit(&mut self, mut group: Box<Group>, reply: &impl Fn(Reply)) {
         match self.try_commit(&group) {
-            Ok(()) => reply(Reply::Committed(group)),
+            Ok(()) => {
+                self.runs.committed(&group);
+                self.trash.add(std::mem::take(&mut group.trash));
+                reply(Reply::Committed(group));
+            }
             Err(error) => {
                 let fault = error.fault();
                 warn!(%error, ?fault, "a commit failed; nothing of it is confirmed until it succeeds");
@@ -180,20 +206,26 @@ impl Worker {
         }
         let keeps_clock = self.clock_kept.elapsed() >= CLOCK_INTERVAL;
         let base = self.base;
-        let connection = self.connection()?;
+        self.open_again()?;
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if keeps_clock {
-            write::clock(connection, base.saturating_add(group.taken.as_micros()))?;
+            write::clock(&transaction, base.saturating_add(group.taken.as_micros()))?;
         }
-        write::group(connection, group, base)?;
+        write::group(&transaction, group, base)?;
+        let rows = group.messages.len() + group.completed as usize;
+        let deleted = self.trash.delete(&transaction, Trash::budget(rows))?;
+        transaction.commit()?;
+        self.trash.commit(&deleted);
         if keeps_clock {
             self.clock_kept = Instant::now();
         }
         Ok(())
     }
 
-    fn load(&mut self, ids: &[MessageId]) -> Result<Found, StoreFault> {
+    fn load(&mut self, reader: SessionNumber, ids: &[MessageId]) -> Result<Found, StoreFault> {
         let base = self.base;
-        let read = self.connection().and_then(|connection| read::messages(connection, ids, base));
+        let read = self.connection().and_then(|connection| read::messages(connection, reader, ids, base));
         read.map_err(|error| {
             warn!(%error, "messages could not be read");
             self.give_up_connection();
@@ -201,13 +233,57 @@ impl Worker {
         })
     }
 
-    fn connection(&mut self) -> Result<&mut Connection, StoreError> {
-        if self.connection.is_none() {
-            let connection = open(&self.directory, &self.frames)?;
-            info!("the store was opened again");
-            self.connection = Some(connection);
+    /// Nothing else is to be done: what makes the store small and the next start quick.
+    fn tidy(&mut self) {
+        if !self.trash.is_empty() {
+            self.delete_slice();
+        } else if self.runs.are_many() {
+            self.merge_runs();
+        } else {
+            self.checkpoint(CHECKPOINT_FRAMES_IDLE);
         }
+    }
+
+    fn delete_slice(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let mut slice = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let deleted = self.trash.delete(&transaction, TRASH_ROWS_MAX)?;
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(deleted)
+        };
+        match slice() {
+            Ok(deleted) => self.trash.commit(&deleted),
+            Err(error) => {
+                warn!(%error, "rows that nobody needs could not be deleted; it is tried again");
+                self.give_up_connection();
+            }
+        }
+        self.trash_taken = Instant::now();
+        self.checkpoint(CHECKPOINT_FRAMES);
+    }
+
+    fn merge_runs(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if let Err(error) = self.runs.merge(connection) {
+            warn!(%error, "the index could not be made shorter; it is tried again");
+            self.give_up_connection();
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        self.open_again()?;
         Ok(self.connection.as_mut().expect("it was just opened"))
+    }
+
+    /// Opens the store again after a failure.
+    fn open_again(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_none() {
+            self.directory.rewrite_log()?;
+            self.connection = Some(open(&self.directory, &self.frames)?);
+            info!("the store was opened again");
+        }
+        Ok(())
     }
 
     fn give_up_connection(&mut self) {
@@ -232,16 +308,14 @@ impl Worker {
         self.frames.store(0, Ordering::Relaxed);
     }
 
-    /// Keeps the clock and leaves. The connection is not closed, only forgotten: closing it would delete the
-    /// log, which the next start would have to write anew.
+    /// Keeps the clock and leaves. Closing leaves the log as it is, which the next start uses again.
     fn finish(mut self, now: Moment) {
         self.checkpoint(1);
         let clock = self.base.saturating_add(now.as_micros());
-        if let Some(connection) = self.connection.take() {
-            if let Err(error) = write::clock(&connection, clock) {
-                warn!(%error, "the store's clock could not be kept");
-            }
-            std::mem::forget(connection);
+        if let Some(connection) = &self.connection
+            && let Err(error) = write::clock(connection, clock)
+        {
+            warn!(%error, "the store's clock could not be kept");
         }
     }
 }

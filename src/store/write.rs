@@ -2,18 +2,17 @@
 
 use super::pack;
 use crate::base::Moment;
-use crate::broker::change::Change;
+use crate::broker::change::{Change, Run};
 use crate::broker::group::{Group, Slot};
 use crate::broker::message::Message;
 use crate::broker::{MessageId, SessionNumber};
-use rusqlite::{CachedStatement, Connection, Result, params};
+use rusqlite::{CachedStatement, Connection, Result, Transaction, params};
 
-/// Writes a group. Everything in it can be written twice without harm, because after a failed commit nobody
-/// knows whether it was kept. `base` is the store's clock at the start of this run.
-pub fn group(connection: &mut Connection, group: &Group, base: u64) -> Result<()> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+/// Writes a group into a transaction. Everything in it can be written twice without harm, because after a failed
+/// commit nobody knows whether it was kept. `base` is the store's clock at the start of this run.
+pub fn group(transaction: &Transaction<'_>, group: &Group, base: u64) -> Result<()> {
     for entry in &group.changes {
-        change(&transaction, entry, base)?;
+        change(transaction, entry, base)?;
     }
     if !group.messages.is_empty() {
         let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO msg VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
@@ -28,11 +27,17 @@ pub fn group(connection: &mut Connection, group: &Group, base: u64) -> Result<()
         let sql = "INSERT OR REPLACE INTO msg(id, payload) VALUES(?1, ?2)";
         transaction.prepare_cached(sql)?.execute(params![signed(group.state_row.0), blob])?;
     }
-    for (first, last) in &group.trash {
-        let sql = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2";
-        transaction.prepare_cached(sql)?.execute([signed(first.0), signed(last.0)])?;
+    if let Some(run) = &group.run {
+        index_run(transaction, run)?;
     }
-    transaction.commit()
+    Ok(())
+}
+
+/// Writes an index run.
+pub fn index_run(connection: &Connection, run: &Run) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO ix(upto, b) VALUES(?1, ?2)";
+    connection.prepare_cached(sql)?.execute(params![signed(run.upto.0), pack::run(run)])?;
+    Ok(())
 }
 
 /// Keeps the store's clock, so that lifetimes go on from here after a restart.
@@ -117,6 +122,6 @@ pub fn signed(value: u64) -> i64 {
 pub fn is_void(group: &Group) -> bool {
     group.changes.is_empty()
         && group.states.is_empty()
-        && group.trash.is_empty()
+        && group.run.is_none()
         && group.messages.iter().all(Option::is_none)
 }

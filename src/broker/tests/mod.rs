@@ -2,6 +2,7 @@
 
 mod access;
 mod durability;
+mod index;
 mod limits;
 mod listeners;
 mod random;

@@ -7,7 +7,7 @@ use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
     Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey,
-    SessionNumber, StoreFault, Verdict,
+    SessionNumber, StoreFault, Stored, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -61,6 +61,8 @@ pub struct Bench {
 pub struct Disk {
     pub memory: Memory,
     bodies: BTreeMap<MessageId, Arc<Message>>,
+    /// Messages that were ever written.
+    pub written: usize,
 }
 
 impl Disk {
@@ -72,6 +74,7 @@ impl Disk {
             let Some(slot) = slot else { continue };
             let id = MessageId(group.first.0 + place as u64);
             let receivers = slot.receivers.as_slice().to_vec();
+            self.written += 1;
             self.memory.messages.push((id, slot.message.size() as u32, receivers));
             self.memory.next_message = id.next();
             self.bodies.insert(id, slot.message.clone());
@@ -80,6 +83,7 @@ impl Disk {
             self.memory.states.push((group.state_row, group.states.clone()));
             self.memory.next_message = group.state_row.next();
         }
+        self.memory.runs.extend(group.run.clone());
         for &(first, last) in &group.trash {
             let is_kept = |id: MessageId| id < first || id > last;
             self.memory.messages.retain(|(id, _, _)| is_kept(*id));
@@ -115,8 +119,17 @@ impl Disk {
         }
     }
 
+    /// A message as one of its receivers gets it.
+    fn stored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let (_, _, receivers) = self.memory.messages.iter().find(|(other, _, _)| *other == id)?;
+        let receiver = *receivers.iter().find(|receiver| receiver.session == reader)?;
+        Some(Stored { message: self.bodies.get(&id)?.clone(), receiver })
+    }
+
     fn remembered(&self) -> Memory {
         let memory = &self.memory;
+        let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
+        let rows = memory.messages.iter().map(|(id, _, _)| *id).chain(memory.states.iter().map(|(id, _)| *id));
         Memory {
             boots: memory.boots + 1,
             next_session: memory.next_session,
@@ -124,8 +137,10 @@ impl Disk {
             sessions: memory.sessions.clone(),
             subscriptions: memory.subscriptions.clone(),
             retained: memory.retained.clone(),
-            messages: memory.messages.clone(),
-            states: memory.states.clone(),
+            first_row: rows.min().unwrap_or_default(),
+            runs: memory.runs.clone(),
+            messages: memory.messages.iter().filter(|(id, _, _)| *id > upto).cloned().collect(),
+            states: memory.states.iter().filter(|(id, _)| *id > upto).cloned().collect(),
         }
     }
 }
@@ -155,9 +170,14 @@ impl Bench {
 
     /// The power fails: what was not committed is gone, connections too.
     pub fn restart(&mut self) {
+        self.restart_with(Limits::default());
+    }
+
+    /// The same, with these limits.
+    pub fn restart_with(&mut self, limits: Limits) {
         let memory = self.disk.remembered();
         self.disk.memory.boots += 1;
-        (self.broker, _) = Broker::restore(Limits::default(), self.now, memory);
+        (self.broker, _) = Broker::restore(limits, self.now, memory);
         self.pending = None;
         self.loads.clear();
         self.received.clear();
@@ -296,6 +316,12 @@ impl Bench {
 
     /// Ends the turn and does what the broker wants done.
     pub fn turn(&mut self) {
+        while self.turn_once() {}
+    }
+
+    /// One turn; tells whether the store answered, which the next turn ends.
+    fn turn_once(&mut self) -> bool {
+        let mut is_answered = false;
         self.broker.handle(self.now, Input::TurnEnd);
         while let Some(output) = self.broker.poll_output() {
             match output {
@@ -316,23 +342,24 @@ impl Bench {
                 }
                 Output::Load { session, number, messages } => {
                     self.loads.push((session, number, messages));
-                    self.load();
+                    is_answered |= self.load();
                 }
             }
         }
+        is_answered
     }
 
     /// The store reads what was asked for. It does one thing after the other: not while it has a group to write.
-    fn load(&mut self) {
-        if self.pending.is_some() {
-            return;
+    fn load(&mut self) -> bool {
+        if self.pending.is_some() || self.loads.is_empty() {
+            return false;
         }
         for (session, number, messages) in std::mem::take(&mut self.loads) {
-            let bodies = &self.disk.bodies;
-            let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
+            let messages = messages.into_iter().map(|id| (id, self.disk.stored(id, number))).collect();
             let loaded = Loaded { session, number, messages: Ok(messages) };
             self.broker.handle(self.now, Input::Loaded(loaded));
         }
+        true
     }
 
     fn flush(&mut self, connection: ConnectionId) {

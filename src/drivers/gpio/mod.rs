@@ -47,7 +47,7 @@ pub(super) async fn run(
     let meta = meta::describe(house, device, gpio);
     let settings: Vec<_> = gpio.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
     let mut door = Door::open(house, device, &meta, start, &settings).await?;
-    let outputs = Switches::new(house, &device.id, gpio.outputs.iter().map(spec).collect());
+    let outputs = Switches::new(&house.interlocks, &device.id, gpio.outputs.iter().map(spec).collect());
     let last: Vec<Option<bool>> = gpio.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let states = match start {
         Start::Fresh => outputs.start_states(&last),

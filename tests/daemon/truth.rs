@@ -1,0 +1,86 @@
+//! What a client is told of devices before their drivers know: nothing that is not so.
+
+use crate::support::client::Client;
+use crate::support::daemon::{Daemon, data_dir};
+use crate::support::wire::{Message, Version};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+
+fn house(devices: &str) -> String {
+    format!(
+        "schema = 1\n[gateway]\nid = \"gw1\"\ntopics = {{ home_assistant = true }}\n[gpio]\nbackend = \"simulated\"\n{devices}"
+    )
+}
+
+fn start(data: &Path, text: &str) -> Daemon {
+    let file = data.join("house.toml");
+    std::fs::write(&file, text).expect("a writable directory");
+    let starting = Daemon::spawn_with(&data.join("data"), &[OsStr::new("--config"), file.as_os_str()]);
+    starting.listening().unwrap_or_else(|what| panic!("{what}"))
+}
+
+/// What is retained, or said of it, until a message with this topic and payload comes.
+fn told(daemon: &Daemon, filter: &str, topic: &str, payload: &str) -> (Vec<Message>, BTreeMap<String, String>) {
+    let mut client = Client::fresh(daemon.address(), Version::V5, "reader");
+    client.subscribe(filter, 1);
+    let (mut messages, mut last) = (vec![], BTreeMap::new());
+    loop {
+        let message = client.message();
+        last.insert(message.topic.clone(), message.text());
+        messages.push(message.clone());
+        if message.topic == topic && message.text().contains(payload) {
+            return (messages, last);
+        }
+    }
+}
+
+const LAMP: &str = "[device.lamp.out.light]\nline = \"GPIO1\"\npower_on = \"last-else-off\"\n";
+const OLD: &str = "[device.old.out.light]\nline = \"GPIO2\"\npower_on = \"last-else-off\"\n";
+
+#[test]
+fn at_the_first_connection_every_device_is_offline_or_verified_and_removed_ones_are_gone() {
+    let data = data_dir();
+    let daemon = start(data.path(), &house(&format!("{LAMP}{OLD}")));
+    told(&daemon, "home/#", "home/old/$availability", "online");
+    let mut client = Client::fresh(daemon.address(), Version::V5, "client");
+    for device in ["lamp", "old"] {
+        client.publish(&Message::new(&format!("home/{device}/light/set"), "true", 2));
+    }
+    told(&daemon, "home/old/#", "home/old/light", "true");
+    told(&daemon, "home/lamp/#", "home/lamp/light", "true");
+    daemon.kill9();
+
+    // A line that cannot be had: the lamp's driver never gets to know anything.
+    let broken = house(&LAMP.replace("GPIO1", "NO-SUCH-LINE")).replace("simulated", "gpiochip");
+    let daemon = start(data.path(), &broken);
+    let (_, last) = told(&daemon, "home/#", "home/lamp/$problem", "lines");
+    assert_eq!(last.get("home/lamp/$availability").map(String::as_str), Some("offline"), "{last:?}");
+    assert!(!last.keys().any(|topic| topic.starts_with("home/old/")), "the removed device is gone: {last:?}");
+    let mut client = Client::fresh(daemon.address(), Version::V5, "client");
+    client.subscribe("home/lamp/light/$result", 1);
+    client.publish(&Message::new("home/lamp/light/set", "true", 2));
+    assert_eq!(client.message().text(), r#"{"status":"rejected","reason":"offline"}"#);
+    daemon.kill9();
+
+    let daemon = start(data.path(), &house(LAMP));
+    let (_, last) = told(&daemon, "home/lamp/#", "home/lamp/$availability", "online");
+    assert_eq!(last.get("home/lamp/light").map(String::as_str), Some("true"), "it is as it was left: {last:?}");
+}
+
+#[test]
+fn home_assistant_hears_of_a_device_before_its_availability_and_again_when_it_starts() {
+    let data = data_dir();
+    let daemon = start(data.path(), &house(LAMP));
+    told(&daemon, "home/#", "home/lamp/$availability", "online");
+    let mut home_assistant = Client::fresh(daemon.address(), Version::V5, "home-assistant");
+    home_assistant.subscribe("homeassistant/+/+/config", 1);
+    home_assistant.subscribe("home/lamp/$availability", 1);
+    home_assistant.messages_until_ping();
+    home_assistant.publish(&Message::new("homeassistant/status", "online", 0));
+    let discovery = home_assistant.message();
+    assert_eq!(discovery.topic, "homeassistant/device/gatehouse_gw1_lamp/config");
+    assert!(discovery.text().contains("home/lamp/light/set"), "{}", discovery.text());
+    let availability = home_assistant.message();
+    assert_eq!((availability.topic.as_str(), availability.text().as_str()), ("home/lamp/$availability", "online"));
+}
