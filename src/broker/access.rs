@@ -100,7 +100,7 @@ impl Broker {
         };
         match (refused, user) {
             (None, Some(user)) => {
-                self.enter(now, from, &connect, Identity::User(user));
+                self.enter(now, from, &connect, Identity::User(user), None);
                 // What the client sent behind its CONNECT still lies with the shell.
                 self.outputs.push_back(Output::Resume(from));
             }

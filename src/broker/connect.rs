@@ -4,6 +4,7 @@ use super::Broker;
 use super::access::{Admission, Identity};
 use super::change::Change;
 use super::connection::{Arrival, Connected, Connection, Phase};
+use super::exchange;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::output::Output;
@@ -23,26 +24,18 @@ struct Wishes {
     window: u16,
     packet_size_max: u32,
     alias_max: u16,
-    wants_authentication: bool,
 }
 
 impl Wishes {
     fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
         let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
-        let mut wishes = Wishes {
-            session_expiry,
-            window: inflight,
-            packet_size_max: u32::MAX,
-            alias_max: 0,
-            wants_authentication: false,
-        };
+        let mut wishes = Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, alias_max: 0 };
         for property in connect.properties.iter() {
             match property {
                 Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
                 Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
                 Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
                 Property::TopicAliasMaximum(count) => wishes.alias_max = count.min(TOPIC_ALIASES),
-                Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
                 _ => {}
             }
         }
@@ -81,15 +74,25 @@ impl Broker {
         if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
+        if let Some(method) = exchange::method(connect) {
+            return self.begin_exchange(now, from, connect, method, body);
+        }
         match self.admission(from, connect, proved) {
-            Admission::Enter(identity) => self.enter(now, from, connect, identity),
+            Admission::Enter(identity) => self.enter(now, from, connect, identity, None),
             Admission::Authenticate(user) => self.authenticate(from, connect, user, body),
             Admission::Refuse(reason) => self.refuse_connect(now, from, Some(connect.version), reason),
         }
     }
 
-    /// Lets a client in that may come.
-    pub(super) fn enter(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>, identity: Identity<'_>) {
+    /// Lets a client in that may come. `proof` is what ended its enhanced authentication.
+    pub(super) fn enter(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        identity: Identity<'_>,
+        proof: Option<&[u8]>,
+    ) {
         let wishes = Wishes::of(connect, self.limits.inflight);
         let client_id = self.client_id(connect);
         let rights = self.rights(identity, &client_id);
@@ -120,7 +123,7 @@ impl Broker {
         self.sessions.at_mut(key).rights = rights;
         self.attach(now, from, key, connect, &wishes);
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
-        self.connack(from, connect, session_present, assigned);
+        self.connack(from, connect, session_present, assigned, proof);
         self.counters.connects += 1;
         if must_be_kept {
             // Only when the old session is gone for good may the client hear that it is.
@@ -143,9 +146,6 @@ impl Broker {
         let is_known = self.sessions.find(connect.client_id).is_some();
         if !is_known && self.sessions.len() >= self.limits.sessions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
-        }
-        if Wishes::of(connect, 1).wants_authentication {
-            return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
         }
         // $SYS is the broker's own.
         if connect.will.is_some_and(|will| is_reserved(will.topic) || self.is_too_deep(will.topic.as_str())) {
@@ -218,6 +218,9 @@ impl Broker {
         if wishes.packet_size_max != u32::MAX {
             connected.rare().packet_size_max = wishes.packet_size_max;
         }
+        if exchange::method(connect).is_some() {
+            connected.rare().is_proved = true;
+        }
         if wishes.alias_max > 0 {
             connected.rare().own_alias_max = wishes.alias_max;
         }
@@ -241,7 +244,14 @@ impl Broker {
         (is_limited && (asked == 0 || asked > max)).then_some(max)
     }
 
-    fn connack(&mut self, to: ConnectionId, connect: &Connect<'_>, session_present: bool, assigned: Option<&str>) {
+    fn connack(
+        &mut self,
+        to: ConnectionId,
+        connect: &Connect<'_>,
+        session_present: bool,
+        assigned: Option<&str>,
+        proof: Option<&[u8]>,
+    ) {
         let mut properties = vec![];
         if connect.version.is_v5() {
             if let Some(client_id) = assigned {
@@ -253,6 +263,9 @@ impl Broker {
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
             Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
+            if proof.is_some() {
+                exchange::put_proof(proof, &mut properties);
+            }
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
@@ -272,7 +285,7 @@ impl Broker {
             return;
         }
         match &connection.phase {
-            Phase::AwaitConnect { .. } => self.close_quietly(now, id),
+            Phase::AwaitConnect { .. } | Phase::Exchanging(_) => self.close_quietly(now, id),
             // A verdict comes in any case.
             Phase::Authenticating(_) => {}
             // It was to be closed later; or the shell is about to do it, and once more does no harm.

@@ -1,6 +1,7 @@
 //! What enters the broker.
 
 use super::connection::Arrival;
+use super::exchange::Step;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::outgoing::Stored;
@@ -35,6 +36,16 @@ pub enum Input {
         generation: u32,
         /// What came out.
         verdict: Verdict,
+    },
+    /// A message of enhanced authentication that [`Output::Exchange`](super::Output::Exchange) asked about was
+    /// looked at.
+    Exchanged {
+        /// The connection it came over.
+        connection: ConnectionId,
+        /// Which of those that had this number.
+        generation: u32,
+        /// What came out.
+        step: Step,
     },
     /// Users and rules, from now on.
     AccessChanged(Box<Access>),

@@ -21,6 +21,7 @@ mod connect;
 mod connection;
 mod counters;
 mod deliver;
+mod exchange;
 mod few;
 pub mod group;
 mod ids;
@@ -54,6 +55,7 @@ mod will;
 
 pub use connection::{Arrival, Origin};
 pub use counters::Counters;
+pub use exchange::{Exchange, Step};
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 pub use input::{Found, Input, Loaded, StoreFault, Verdict};
@@ -174,7 +176,7 @@ impl Broker {
                 self.close_quietly(now, from);
                 return bytes.len();
             }
-            if matches!(connection.phase, Phase::Authenticating(_)) {
+            if connection.is_asking() {
                 // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
                 if bytes.len() - at > self.limits.packet_size_before_connect as usize {
                     self.close_quietly(now, from);
@@ -217,6 +219,7 @@ impl Broker {
             Input::Authenticated { connection, generation, verdict } => {
                 self.authenticated(now, connection, generation, verdict);
             }
+            Input::Exchanged { connection, generation, step } => self.exchanged(now, connection, generation, step),
             Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),
         }
@@ -282,6 +285,7 @@ impl Broker {
             Phase::Authenticating(_) | Phase::Closing => return,
             Phase::AwaitConnect { .. } if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
             Phase::AwaitConnect { .. } => return self.close_quietly(now, from),
+            Phase::Exchanging(_) => return self.packet_of_exchange(now, from, frame.first, body, whole),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
                 connected.version
@@ -313,14 +317,9 @@ impl Broker {
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
             Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
-            // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
-            Packet::Auth(_)
+            Packet::Auth(auth) => self.auth_packet(now, from, auth),
             // CONNECT does not come as far as this; the others only a server sends.
-            | Packet::Connect(_)
-            | Packet::Connack(_)
-            | Packet::Suback(_)
-            | Packet::Unsuback(_)
-            | Packet::Pingresp => {
+            Packet::Connect(_) | Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
                 self.refuse(now, from, whole, DecodeError::Protocol("this packet is not expected from a client"));
             }
         }
@@ -367,6 +366,7 @@ impl Broker {
                 };
                 self.refuse_connect(now, from, version, error.reason_code());
             }
+            Phase::Exchanging(_) => self.refuse_connect(now, from, Some(Version::V5), error.reason_code()),
             Phase::Authenticating(_) | Phase::Closing => {}
         }
     }

@@ -4,7 +4,7 @@
 //! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
-use super::access::Passwords;
+use super::access::{self, Passwords};
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
@@ -228,6 +228,11 @@ impl Heart {
                     self.leave(now, connection.0);
                 }
                 Output::Authenticate(asked) => self.parts.passwords.check(asked),
+                Output::Exchange(asked) => {
+                    let (connection, generation) = (asked.connection, asked.generation);
+                    let step = access::exchange(&asked);
+                    self.parts.broker.handle(now, Input::Exchanged { connection, generation, step });
+                }
                 Output::Resume(connection) => self.resume(now, connection.0),
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {

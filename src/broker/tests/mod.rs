@@ -2,6 +2,7 @@
 
 mod access;
 mod durability;
+mod exchange;
 mod index;
 mod limits;
 mod listeners;

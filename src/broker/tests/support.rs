@@ -6,8 +6,8 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey,
-    SessionNumber, StoreFault, Stored, Verdict,
+    Arrival, Authenticate, Broker, ConnectionId, Exchange, Input, ListenerId, Loaded, MessageId, Origin, Output,
+    SessionKey, SessionNumber, Step, StoreFault, Stored, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -23,13 +23,25 @@ pub type Id = u32;
 /// What a client received, in short.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Got {
-    Connack { present: bool, reason: u8 },
-    Publish { topic: String, payload: String, qos: u8, dup: bool, retain: bool, id: u16 },
+    Connack {
+        present: bool,
+        reason: u8,
+    },
+    Publish {
+        topic: String,
+        payload: String,
+        qos: u8,
+        dup: bool,
+        retain: bool,
+        id: u16,
+    },
     Ack(AckKind, u16, u8),
     Suback(Vec<u8>),
     Unsuback,
     Pingresp,
     Disconnect(u8),
+    /// Reason, and data if there is any.
+    Auth(u8, Option<String>),
 }
 
 /// A broker under test.
@@ -52,6 +64,8 @@ pub struct Bench {
     open: BTreeSet<Id>,
     /// Passwords that the broker wants compared; see [`Bench::verdict`].
     pub asked: VecDeque<Authenticate>,
+    /// Messages of enhanced authentication that the broker wants looked at; see [`Bench::step`].
+    pub exchanges: VecDeque<Exchange>,
     /// Connections whose CONNECT went on after that.
     pub resumed: Vec<ConnectionId>,
 }
@@ -164,6 +178,7 @@ impl Bench {
             closed: vec![],
             open: BTreeSet::new(),
             asked: VecDeque::new(),
+            exchanges: VecDeque::new(),
             resumed: vec![],
         }
     }
@@ -235,6 +250,12 @@ impl Bench {
         self.received.insert(id, vec![]);
     }
 
+    /// A connection is opened, on which one of this version is going to speak.
+    pub fn open_as(&mut self, id: Id, version: Version) {
+        self.open(id);
+        self.versions.insert(id, version);
+    }
+
     /// Sends whole packets as one turn.
     pub fn send(&mut self, id: Id, bytes: &[u8]) {
         assert_eq!(self.receive(id, bytes), bytes.len(), "whole packets only");
@@ -291,6 +312,15 @@ impl Bench {
         self.turn();
     }
 
+    /// The message of enhanced authentication that was asked about first was looked at.
+    pub fn step(&mut self, step: Step) -> Exchange {
+        let asked = self.exchanges.pop_front().expect("a message is looked at");
+        let (connection, generation) = (asked.connection, asked.generation);
+        self.broker.handle(self.now, Input::Exchanged { connection, generation, step });
+        self.turn();
+        asked
+    }
+
     /// The connection is lost.
     pub fn lose(&mut self, id: Id) {
         self.open.remove(&id);
@@ -333,6 +363,7 @@ impl Bench {
                     self.broker.handle(self.now, Input::Closed(connection));
                 }
                 Output::Authenticate(asked) => self.asked.push_back(asked),
+                Output::Exchange(asked) => self.exchanges.push_back(asked),
                 Output::Resume(connection) => self.resumed.push(connection),
                 Output::Commit(group) => {
                     self.pending = Some(group);
@@ -414,9 +445,19 @@ fn in_short(packet: &Packet<'_>) -> Got {
         Packet::Suback(suback) => Got::Suback(suback.reasons.iter().map(|ReasonCode(code)| *code).collect()),
         Packet::Unsuback(_) => Got::Unsuback,
         Packet::Pingresp => Got::Pingresp,
+        Packet::Auth(auth) => Got::Auth(auth.reason.0, authentication_data(auth.properties)),
         Packet::Disconnect(disconnect) => Got::Disconnect(disconnect.reason.0),
         other => panic!("a server does not send {other:?}"),
     }
+}
+
+fn authentication_data(properties: Properties<'_>) -> Option<String> {
+    let methods = properties.iter().filter(|p| *p == Property::AuthenticationMethod("SCRAM-SHA-256")).count();
+    assert_eq!(methods, 1, "[MQTT-4.12.0-5]");
+    properties.iter().find_map(|property| match property {
+        Property::AuthenticationData(data) => Some(String::from_utf8_lossy(data).into_owned()),
+        _ => None,
+    })
 }
 
 /// CONNECT of a client that asks for nothing special.
