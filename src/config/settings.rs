@@ -253,6 +253,15 @@ impl DriverSettings {
         }
     }
 
+    /// The bus the device is on, if it is on one.
+    pub fn bus(&self) -> Option<&str> {
+        match self {
+            Self::Line(line) => Some(&line.bus),
+            Self::Modbus(modbus) => Some(&modbus.bus),
+            Self::Gpio(_) | Self::Onewire(_) => None,
+        }
+    }
+
     /// The word for the driver, as in the file and in `$meta`.
     pub fn name(&self) -> &'static str {
         match self {

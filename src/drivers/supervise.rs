@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Start, gateway, gpio, line, modbus, onewire, stopped};
+use super::{DriverError, House, Plan, Start, gateway, gpio, line, modbus, onewire, stopped};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -51,10 +51,10 @@ async fn rest(house: House, index: usize, until: Instant) {
 }
 
 /// Supervises the gateway's own client.
-pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
+pub(super) async fn gateway(house: watch::Receiver<House>, plan: watch::Receiver<Plan>, stop: watch::Receiver<bool>) {
     let inner = stop.clone();
-    supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone()), tokio::time::sleep_until)
-        .await;
+    let begin = move |_| gateway::run(house.clone(), plan.clone(), inner.clone());
+    supervise("$gw", PATIENCE, stop, begin, tokio::time::sleep_until).await;
 }
 
 /// Supervises the far end of a bus, if it is simulated.

@@ -84,3 +84,49 @@ fn home_assistant_hears_of_a_device_before_its_availability_and_again_when_it_st
     let availability = home_assistant.message();
     assert_eq!((availability.topic.as_str(), availability.text().as_str()), ("home/lamp/$availability", "online"));
 }
+
+fn last(messages: &[Message], topic: &str) -> Option<String> {
+    messages.iter().rev().find(|message| message.topic == topic).map(Message::text)
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_house_and_shows_its_problems_a_good_one_is_taken_over() {
+    let data = data_dir();
+    let file = data.path().join("house.toml");
+    let daemon = start(data.path(), &house(LAMP));
+    let mut client = Client::fresh(daemon.address(), Version::V5, "client");
+    client.subscribe("home/#", 1);
+    let mut wait = |topic: &str, part: &str| {
+        loop {
+            let message = client.message();
+            if message.topic == topic && message.text().contains(part) {
+                return message.text();
+            }
+        }
+    };
+    wait("home/lamp/$availability", "online");
+    std::fs::write(&file, house("[device.lamp.out.light]\nlien = \"GPIO1\"\n")).expect("a writable file");
+    nix::sys::signal::kill(daemon.pid(), nix::sys::signal::Signal::SIGHUP).expect("the process is ours");
+    let told = wait("home/$gw/config", "refused");
+    assert!(told.contains("house.toml:") && told.contains("did you mean `line`?"), "{told}");
+    std::fs::write(&file, house(&format!("{LAMP}{OLD}"))).expect("a writable file");
+    nix::sys::signal::kill(daemon.pid(), nix::sys::signal::Signal::SIGHUP).expect("the process is ours");
+    wait("home/old/$availability", "online");
+    let (retained, _) = told_all(&daemon);
+    assert_eq!(last(&retained, "home/$gw/config").as_deref(), Some(r#"{"status":"ok"}"#));
+    assert_eq!(last(&retained, "home/lamp/$availability").as_deref(), Some("online"));
+    drop(daemon);
+
+    // At the next start the file is bad: the last good one takes its place, and everyone is told.
+    let daemon = start(data.path(), "schema = 1\n[gateway]\nid = 5\n");
+    let (messages, _) = told_all(&daemon);
+    assert_eq!(last(&messages, "home/old/$availability").as_deref(), Some("online"));
+    let config = last(&messages, "home/$gw/config").expect("it is told");
+    assert!(config.contains("refused") && config.contains("house.toml:3:"), "{config}");
+    assert!(daemon.log().contains("LAST GOOD CONFIGURATION"), "{}", daemon.log());
+}
+
+fn told_all(daemon: &Daemon) -> (Vec<Message>, BTreeMap<String, String>) {
+    told(daemon, "home/old/#", "home/old/$availability", "online");
+    told(daemon, "home/#", "home/old/light", "")
+}

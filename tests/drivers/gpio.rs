@@ -332,3 +332,33 @@ async fn a_button_held_at_the_start_is_no_press_and_a_bounce_train_one_click() {
     observer.see("blind/down", "false").await;
     assert_eq!(observer.transcript.iter().filter(|line| line.starts_with("hall/press ")).count(), 1);
 }
+
+#[tokio::test]
+async fn another_configuration_touches_only_what_it_changes() {
+    let connect = hub::start();
+    let before = format!("{BLIND}[device.old.out.light]\nline = \"GPIO9\"\n");
+    let mut observer = Observer::start(&connect, settings(&before)).await;
+    for device in ["blind", "lamp", "door", "hall", "old"] {
+        if !observer.has_seen(&format!("{device}/$availability online")) {
+            observer.see(&format!("{device}/$availability"), "online").await;
+        }
+    }
+    observer.say("lamp/light/set", "true").await;
+    observer.see_part("lamp/light/$result", "done").await;
+    observer.transcript.clear();
+    let after = BLIND.replace("debounce = \"5ms\"\n    class = \"door\"", "debounce = \"6ms\"\n    class = \"window\"");
+    observer.reload(settings(&format!("{after}[device.new.out.light]\nline = \"GPIO9\"\n")));
+    observer.see("new/$availability", "online").await;
+    if !observer.has_seen("door/$availability online") {
+        observer.see("door/$availability", "online").await;
+    }
+    let touched = |device: &str| observer.transcript.iter().any(|line| line.starts_with(&format!("{device}/")));
+    assert!(!touched("lamp") && !touched("blind") && !touched("hall"), "{:?}", observer.transcript);
+    assert!(observer.transcript.iter().any(|line| line.contains(r#""class":"window""#)));
+    for topic in ["old/$availability", "old/$meta", "old/light"] {
+        assert_eq!(observer.retained(topic).await, None, "{topic}");
+    }
+    assert_eq!(observer.retained("lamp/light").await.as_deref(), Some("true"));
+    observer.say("lamp/light/set", "toggle").await;
+    observer.see("lamp/light", "false").await;
+}

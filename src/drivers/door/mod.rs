@@ -1,5 +1,9 @@
 //! One device at the broker: its connection, its topics, its availability, the answers to its commands.
 
+mod recover;
+
+pub(super) use recover::read_retained;
+
 use super::clock::civil_now;
 use super::failpoint;
 use super::journal::Journal;
@@ -7,8 +11,8 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    Action, BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket,
-    Troubles, Value, discovery, discovery_topic,
+    BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles,
+    Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
@@ -26,9 +30,6 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a command from before the start waits for its device to be there.
 const EARLY_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Why a command from before the start is not carried out.
-const INTERRUPTED: &str = "interrupted";
 
 /// Commands: once each, not the device's own, with the retain flag they were sent with.
 const COMMANDS: SubscriptionOptions = SubscriptionOptions {
@@ -122,7 +123,12 @@ impl Door {
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
         door.introduce()?;
-        door.last = read_last(&house.connect, &door.topics).await?;
+        let retained = read_retained(&house.connect, &door.topics.last_filter()).await?;
+        let last = retained.into_iter().filter_map(|(topic, payload)| match door.topics.request(&topic) {
+            Some(Request::Last(property)) => Some((property.to_owned(), payload)),
+            _ => None,
+        });
+        door.last = last.collect();
         door.clear_strays(meta)?;
         door.subscribe().await?;
         Ok(door)
@@ -226,47 +232,6 @@ impl Door {
         self.recover()
     }
 
-    /// Decides about the commands that the broker may have sent before: it is not known how far they came.
-    fn recover(&mut self) -> Result<(), DriverError> {
-        for message in std::mem::take(&mut self.arrived) {
-            match self.topics.request(&message.topic) {
-                Some(Request::Set(property)) if message.dup && !message.retain => {
-                    let property = property.to_owned();
-                    self.recover_command(property, &message)?;
-                }
-                _ => self.arrived.push_back(message),
-            }
-        }
-        self.acknowledge();
-        Ok(())
-    }
-
-    fn recover_command(&mut self, property: String, message: &Message) -> Result<(), DriverError> {
-        let Some((ticket, command)) = self.accept(&property, message)? else { return Ok(()) };
-        let id = command.id.clone();
-        let written_ttl = Command::parse(&message.payload).is_ok_and(|command| command.ttl.is_some());
-        let may_be_repeated = match command.action {
-            Action::Set(_) | Action::Number(_) => command.pulse.is_none(),
-            Action::Toggle => false,
-        };
-        if self.start == Start::AfterFault || !may_be_repeated {
-            let reason = if self.start == Start::AfterFault { "restart" } else { INTERRUPTED };
-            return self.result(&property, ticket, &CommandResult::because(id, Status::Failed, reason));
-        }
-        if written_ttl {
-            // How old it is nobody knows, and its sender said that it must not be late.
-            return self.result(&property, ticket, &CommandResult::because(id, Status::Expired, INTERRUPTED));
-        }
-        // Of several levels the last one counts: the others are history.
-        if let Some(at) = self.early.iter().position(|(other, ..)| *other == property)
-            && let Some((_, ticket, command)) = self.early.remove(at)
-        {
-            self.result(&property, ticket, &CommandResult::new(command.id, Status::Superseded))?;
-        }
-        self.early.push_back((property, ticket, command));
-        Ok(())
-    }
-
     /// The switch state that was retained before the device started.
     pub(super) fn last_switch(&self, property: &str) -> Option<bool> {
         match self.kept(property)? {
@@ -321,13 +286,6 @@ impl Door {
                 | Event::Unsubscribed { .. } => {}
             }
         }
-    }
-
-    fn give_up_early(&mut self) -> Result<(), DriverError> {
-        while let Some((property, ticket, command)) = self.early.pop_front() {
-            self.result(&property, ticket, &CommandResult::because(command.id, Status::Expired, "offline"))?;
-        }
-        Ok(())
     }
 
     /// Acknowledges the commands that the broker need not keep any longer.
@@ -509,29 +467,4 @@ impl Door {
         self.client.publish(message.qos(QoS::AtLeastOnce))?;
         Ok(())
     }
-}
-
-/// Reads what is retained of a device's properties, over a connection of its own. The server sends what is retained
-/// before it answers the UNSUBSCRIBE that follows.
-async fn read_last(connect: &Connect, topics: &DeviceTopics) -> Result<BTreeMap<String, Vec<u8>>, DriverError> {
-    let (mut client, _) = Client::connect(connect.open().await?, &Options::new("")).await?;
-    let filter = topics.last_filter();
-    client.subscribe(&[(filter.as_str(), SubscriptionOptions::plain(QoS::AtMostOnce))])?;
-    let mut last = BTreeMap::new();
-    loop {
-        match client.next().await? {
-            Event::Subscribed { .. } => {
-                client.unsubscribe(&[filter.as_str()])?;
-            }
-            Event::Unsubscribed { .. } => break,
-            Event::Message(message) => {
-                if let Some(Request::Last(property)) = topics.request(&message.topic) {
-                    last.insert(property.to_owned(), message.payload.clone());
-                }
-            }
-            Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => {}
-        }
-    }
-    client.disconnect().await?;
-    Ok(last)
 }
