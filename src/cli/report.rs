@@ -58,6 +58,10 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
             format!("{}{simulated}", lines.join(", "))
         }
         DriverSettings::Line(line) => bus_place(settings, &line.bus),
+        DriverSettings::Pwm(pwm) => {
+            let outputs = pwm.outputs.iter().map(|output| format!("{} on {}", output.id, output.channel));
+            outputs.collect::<Vec<_>>().join(", ")
+        }
         DriverSettings::Modbus(modbus) => format!("unit {} on {}", modbus.unit, bus_place(settings, &modbus.bus)),
         DriverSettings::Onewire(onewire) => {
             let simulated = if onewire.simulate.is_some() { " (simulated)" } else { "" };
@@ -104,6 +108,7 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
             DriverSettings::Line(line) => line.outputs.first().map(|output| &output.id),
             DriverSettings::Modbus(modbus) => modbus.outputs.first().map(|output| &output.id),
             DriverSettings::Onewire(_) => None,
+            DriverSettings::Pwm(pwm) => pwm.outputs.first().map(|output| &output.id),
         };
         output.map(|output| (device.id.as_str(), output.as_str()))
     })
@@ -112,7 +117,9 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
 fn first_button(settings: &Settings) -> Option<String> {
     settings.devices.iter().find_map(|device| match &device.driver {
         DriverSettings::Gpio(gpio) => gpio.buttons.first().map(|button| button.line.address.to_string()),
-        DriverSettings::Line(_) | DriverSettings::Onewire(_) | DriverSettings::Modbus(_) => None,
+        DriverSettings::Line(_) | DriverSettings::Onewire(_) | DriverSettings::Modbus(_) | DriverSettings::Pwm(_) => {
+            None
+        }
     })
 }
 

@@ -6,7 +6,7 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{gpio_device, line_device, modbus, onewire_device};
+use super::{gpio_device, line_device, modbus, onewire_device, pwm_device};
 use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const COMMAND_TTL: Duration = Duration::from_secs(5);
 const LATER: &[&str] = &["homie", "json", "light", "match", "report", "counter", "convert"];
 
 /// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["iio", "dsmr", "pwm"];
+const LATER_DRIVERS: &[&str] = &["iio", "dsmr"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
@@ -26,6 +26,7 @@ enum DriverName {
     Line,
     Onewire,
     Modbus,
+    Pwm,
 }
 
 pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<DeviceSettings> {
@@ -36,6 +37,7 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Gpio => gpio_device::device(house, &id, &mut table).map(DriverSettings::Gpio),
         DriverName::Line => line_device::device(house, &id, &mut table).map(DriverSettings::Line),
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
+        DriverName::Pwm => pwm_device::device(house, &id, &mut table).map(DriverSettings::Pwm),
         DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
     };
     table.close(LATER);
@@ -50,10 +52,11 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
         ("line", DriverName::Line),
         ("w1", DriverName::Onewire),
         ("modbus", DriverName::Modbus),
+        ("pwm", DriverName::Pwm),
     ];
     let written = table.text("driver", |name| {
         if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line`, `modbus` and `w1`";
+            let hint = "this version has `gpio`, `line`, `modbus`, `pwm` and `w1`";
             return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
         }
         one_of(name, &words)
@@ -63,6 +66,9 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
     }
     if gpio_device::KINDS.iter().any(|kind| table.has(kind)) {
         return Some(DriverName::Gpio);
+    }
+    if pwm_device::KINDS.iter().any(|kind| table.has(kind)) {
+        return Some(DriverName::Pwm);
     }
     table.require::<()>("driver", None, "\"gpio\"");
     None

@@ -1,9 +1,9 @@
 //! Devices on GPIO lines: `[device.ID.out.ID]`, `….in.ID`, `….button.ID`, `….counter.ID`.
 
 use super::device::{PropertyIds, interlock, output};
+use super::gpio_settings::{Bias, GpioButton, GpioCounter, GpioDevice, GpioInput, GpioLine, GpioOutput};
 use super::house::House;
 use super::reader::Table;
-use super::settings::{Bias, GpioButton, GpioCounter, GpioDevice, GpioInput, GpioLine, GpioOutput};
 use super::text;
 use crate::device::{ButtonSettings, CounterSettings, Failsafe, PowerOn};
 use std::time::Duration;

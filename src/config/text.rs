@@ -1,7 +1,8 @@
 //! Values that are written as strings: durations, ids, serial modes, line addresses.
 
+use super::gpio_settings::LineAddress;
 use super::problem::Mistake;
-use super::settings::{LineAddress, Parity, SerialMode};
+use super::settings::{Parity, SerialMode};
 use crate::base::{DurationError, parse_duration};
 use std::net::SocketAddr;
 use std::time::Duration;

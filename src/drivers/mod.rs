@@ -17,7 +17,9 @@ mod journal;
 mod line;
 mod modbus;
 mod onewire;
+mod pwm;
 mod say;
+mod scan;
 mod serial;
 mod simulation;
 mod supervise;
@@ -26,6 +28,8 @@ mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
 pub use door::{DEVICE_CLIENTS, device_client};
+pub use gpio::failsafe;
+pub use scan::{Found, scan};
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
@@ -81,6 +85,11 @@ struct House {
 }
 
 impl House {
+    /// Whether lines and channels are in memory only.
+    fn is_simulated(&self) -> bool {
+        self.gpio == Backend::Simulated
+    }
+
     /// What a device's `$meta` says before its driver adds the properties.
     fn describe(&self, device: &DeviceSettings) -> Meta {
         Meta {

@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Plan, Start, gateway, gpio, line, modbus, onewire, stopped};
+use super::{DriverError, House, Plan, Start, gateway, gpio, line, modbus, onewire, pwm, stopped};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -90,6 +90,7 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
         DriverSettings::Gpio(gpio) => gpio::run(&house, device, gpio, start, stop).await,
         DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
         DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
+        DriverSettings::Pwm(pwm) => pwm::run(&house, device, pwm, start, stop).await,
         DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
     }
 }

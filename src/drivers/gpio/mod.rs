@@ -1,5 +1,6 @@
 //! Devices on GPIO lines: outputs, contacts, buttons, counters.
 
+mod failsafe;
 pub(super) mod gpiochip;
 mod inputs;
 pub(super) mod lines;
@@ -7,6 +8,8 @@ mod meta;
 #[cfg(target_arch = "aarch64")]
 mod rppal;
 pub(super) mod simulated;
+
+pub use failsafe::failsafe;
 
 use super::door::{Asked, Door};
 use super::failpoint;
