@@ -9,4 +9,5 @@ mod drivers {
     mod modbus;
     mod observer;
     mod onewire;
+    mod transcripts;
 }

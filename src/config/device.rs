@@ -6,7 +6,7 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{gpio_device, line_device, modbus, onewire_device, pwm_device};
+use super::{dsmr_device, gpio_device, line_device, modbus, onewire_device, pwm_device, sensor_device};
 use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,11 +14,8 @@ use std::time::Duration;
 /// How long a command may wait when neither it nor its device says so.
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
-/// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &["homie", "json", "light", "match", "report", "counter", "convert"];
-
-/// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["iio", "dsmr"];
+/// Keys of devices that a later version will know.
+const LATER: &[&str] = &["homie", "json", "convert"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
@@ -27,6 +24,10 @@ enum DriverName {
     Onewire,
     Modbus,
     Pwm,
+    Dsmr,
+    Iio,
+    Hwmon,
+    System,
 }
 
 pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<DeviceSettings> {
@@ -39,6 +40,10 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
         DriverName::Pwm => pwm_device::device(house, &id, &mut table).map(DriverSettings::Pwm),
         DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
+        DriverName::Dsmr => dsmr_device::device(house, &id, &mut table).map(DriverSettings::Dsmr),
+        DriverName::Iio => sensor_device::sensor(&mut table).map(DriverSettings::Iio),
+        DriverName::Hwmon => sensor_device::sensor(&mut table).map(DriverSettings::Hwmon),
+        DriverName::System => Some(DriverSettings::System(sensor_device::system(&mut table))),
     };
     table.close(LATER);
     let command_ttl = command_ttl.map_or(COMMAND_TTL, |placed| placed.value);
@@ -53,14 +58,12 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
         ("w1", DriverName::Onewire),
         ("modbus", DriverName::Modbus),
         ("pwm", DriverName::Pwm),
+        ("dsmr", DriverName::Dsmr),
+        ("iio", DriverName::Iio),
+        ("hwmon", DriverName::Hwmon),
+        ("system", DriverName::System),
     ];
-    let written = table.text("driver", |name| {
-        if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line`, `modbus`, `pwm` and `w1`";
-            return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
-        }
-        one_of(name, &words)
-    });
+    let written = table.text("driver", |name| one_of(name, &words));
     if written.is_some() || table.has("driver") {
         return written.map(|placed| placed.value);
     }

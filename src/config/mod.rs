@@ -6,6 +6,7 @@
 mod bus;
 mod device;
 mod driver_settings;
+mod dsmr_device;
 mod gateway;
 mod gpio_device;
 mod gpio_settings;
@@ -19,6 +20,7 @@ mod problem;
 mod property;
 mod pwm_device;
 mod reader;
+mod sensor_device;
 mod settings;
 mod suggest;
 mod text;

@@ -1,6 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
-use super::driver_settings::{ModbusDevice, PropertySettings};
+use super::driver_settings::{DsmrDevice, ModbusDevice, PropertySettings, SensorDevice, SystemDevice};
 use super::gpio_settings::{GpioDevice, PwmDevice};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
@@ -30,13 +30,7 @@ impl Settings {
     /// The buses that several devices may share.
     pub fn shared_buses(&self) -> impl Iterator<Item = &BusSettings> {
         let is_shared = |bus: &&BusSettings| {
-            let uses = |device: &DeviceSettings| match &device.driver {
-                DriverSettings::Modbus(modbus) => modbus.bus == bus.id,
-                DriverSettings::Gpio(_)
-                | DriverSettings::Line(_)
-                | DriverSettings::Onewire(_)
-                | DriverSettings::Pwm(_) => false,
-            };
+            let uses = |device: &DeviceSettings| matches!(&device.driver, DriverSettings::Modbus(modbus) if modbus.bus == bus.id);
             self.devices.iter().any(uses)
         };
         self.buses.iter().filter(is_shared)
@@ -246,6 +240,14 @@ pub enum DriverSettings {
     Onewire(OnewireDevice),
     /// A unit on a Modbus bus.
     Modbus(ModbusDevice),
+    /// A smart meter.
+    Dsmr(DsmrDevice),
+    /// A sensor of the kernel's Industrial I/O.
+    Iio(SensorDevice),
+    /// A sensor of the kernel's hardware monitoring.
+    Hwmon(SensorDevice),
+    /// The gateway itself.
+    System(SystemDevice),
 }
 
 impl DriverSettings {
@@ -256,7 +258,7 @@ impl DriverSettings {
             Self::Line(line) => !line.outputs.is_empty(),
             Self::Modbus(modbus) => !modbus.outputs.is_empty(),
             Self::Pwm(_) => true,
-            Self::Onewire(_) => false,
+            Self::Onewire(_) | Self::Dsmr(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => false,
         }
     }
 
@@ -265,7 +267,8 @@ impl DriverSettings {
         match self {
             Self::Line(line) => Some(&line.bus),
             Self::Modbus(modbus) => Some(&modbus.bus),
-            Self::Gpio(_) | Self::Onewire(_) | Self::Pwm(_) => None,
+            Self::Dsmr(dsmr) => Some(&dsmr.bus),
+            Self::Gpio(_) | Self::Onewire(_) | Self::Pwm(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => None,
         }
     }
 
@@ -277,6 +280,10 @@ impl DriverSettings {
             Self::Onewire(_) => "w1",
             Self::Modbus(_) => "modbus",
             Self::Pwm(_) => "pwm",
+            Self::Dsmr(_) => "dsmr",
+            Self::Iio(_) => "iio",
+            Self::Hwmon(_) => "hwmon",
+            Self::System(_) => "system",
         }
     }
 }

@@ -80,7 +80,11 @@ impl Wiring {
                 DriverSettings::Onewire(_)
                 | DriverSettings::Line(_)
                 | DriverSettings::Modbus(_)
-                | DriverSettings::Pwm(_) => {}
+                | DriverSettings::Pwm(_)
+                | DriverSettings::Dsmr(_)
+                | DriverSettings::Iio(_)
+                | DriverSettings::Hwmon(_)
+                | DriverSettings::System(_) => {}
             }
         }
         wiring.find_conflicts();

@@ -5,6 +5,8 @@
 //! their failsafe states and tell it), then the heart settles with the store.
 
 mod access;
+mod alarm;
+mod control;
 mod error;
 mod files;
 mod heart;
@@ -14,6 +16,7 @@ mod preface;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
+pub use control::socket as control_socket;
 pub use error::DaemonError;
 pub use files::{ConfigurationError, ConfigurationFiles, read_sources};
 pub use listen::Listening;
@@ -22,7 +25,7 @@ use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect, Plan};
-use crate::net::{Listener, Ready, Visitors};
+use crate::net::{Linger, Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -94,7 +97,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     if options.files.is_some() {
         preface::speak(&mut broker, &options.settings);
     }
-    let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
+    let heart = Builder::new_current_thread().enable_io().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("side")
@@ -120,6 +123,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     life.begin(&side, options.files.is_some().then_some(plan), Connect::new(door))?;
     let house = options.files.map(|files| reload::House { files, plans });
     reload::begin(&side, reload::Reloaded { certificates, users, house }, inlet)?;
+    control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts = heart::Parts {
@@ -129,13 +133,14 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         inputs,
         passwords,
         listeners,
+        linger: Linger::new(side.handle().clone()),
         visitors,
         ready,
         stop,
         sockets_max,
         started: begin,
     };
-    let is_settled = heart.block_on(heart::run(parts));
+    let is_settled = heart.block_on(heart::run(parts)).map_err(DaemonError::Runtime)?;
     side.shutdown_background();
     drop(files);
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }
