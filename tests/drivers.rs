@@ -3,6 +3,7 @@
 
 mod drivers {
     mod binary;
+    mod discovery;
     mod gpio;
     mod hub;
     mod judges;
