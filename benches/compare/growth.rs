@@ -5,6 +5,7 @@ use std::path::Path;
 
 use gatehouse::load::Shape;
 
+use crate::Bench;
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::numbers::float;
@@ -13,7 +14,6 @@ use crate::plot::{Line, Plot};
 use crate::report::{align, number};
 use crate::scenario::{Effort, Figure, Scenario};
 use crate::wire::QoS;
-use crate::Bench;
 
 /// A way to grow.
 struct Axis {
@@ -96,7 +96,8 @@ pub fn measure(bench: &Bench, peers: &[Peer], directory: &Path, is_quick: bool) 
         let plot = Plot { title: axis.title, across: axis.across, up, lines: &lines };
         let file = format!("{}.svg", axis.name);
         fs::write(directory.join(&file), plot.svg()).map_err(Failure::system("plot"))?;
-        sections += &format!("## {}\n![{}]({file})\n\n{}\n", axis.title, axis.title, table(&axis, sizes, &lines));
+        let section = ["## ", axis.title, "\n![", axis.title, "](", &file, ")\n\n", &table(&axis, sizes, &lines), "\n"];
+        sections += &section.concat();
     }
     fs::write(directory.join("README.md"), page(&bench.machine, &sections)).map_err(Failure::system("page"))
 }
@@ -137,7 +138,7 @@ fn table(axis: &Axis, sizes: &[u64], lines: &[Line]) -> String {
     for &size in sizes {
         let value = |index: usize| {
             let points = lines.get(index).map_or(&[][..], |line| &line.points);
-            number(points.iter().find(|point| point.0 == float(size)).map(|point| point.1))
+            number(points.iter().find(|point| point.0 >= float(size)).map(|point| point.1))
         };
         rows.push([size.to_string(), value(0), value(1), value(2)]);
     }

@@ -101,9 +101,9 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
     let (results, is_complete) = bench.run_all(&peers, &scenarios, rounds)?;
     let rows = goals::rows(&scenarios);
     let versions: Vec<_> = peers.iter().map(|peer| (*peer, peer.version(&bench.programs))).collect();
-    let gates = if arguments.write.is_some() { Some(count(arguments)?) } else { None };
+    let counted = if arguments.write.is_some() { count(arguments)?.table() } else { String::new() };
     let report = Report {
-        gates: gates.as_ref(),
+        counted: &counted,
         results: &results,
         rows: &rows,
         versions: &versions,
@@ -213,9 +213,7 @@ impl Bench {
     fn run_with(&self, scenario: &Scenario, peer: Peer, effort: &Effort) -> Result<Sample, Failure> {
         let broker = self.start(peer)?;
         match *scenario {
-            Scenario::Live { shape, qos, rate } => {
-                live::measure((shape, qos, rate), effort, &broker, &self.interrupt)
-            }
+            Scenario::Live { shape, qos, rate } => live::measure((shape, qos, rate), effort, &broker, &self.interrupt),
             Scenario::Offline => offline::measure_queues(effort, &broker, &self.interrupt),
             Scenario::Durable => offline::measure_acknowledgement(effort, &broker, &self.interrupt),
             Scenario::Idle => idle::measure(effort, &broker, &self.interrupt),

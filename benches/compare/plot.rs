@@ -46,7 +46,11 @@ impl Axis {
         let logs: Vec<f64> = values.filter(|value| *value > 0.0).map(f64::log10).collect();
         let low = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
         let high = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).ceil();
-        if low > high { Self { low: 0.0, high: 1.0, from, to } } else { Self { low, high: high.max(low + 1.0), from, to } }
+        if low > high {
+            Self { low: 0.0, high: 1.0, from, to }
+        } else {
+            Self { low, high: high.max(low + 1.0), from, to }
+        }
     }
 
     fn at(&self, value: f64) -> f64 {
@@ -104,7 +108,8 @@ impl Plot<'_> {
 fn drawn(line: &Line, x: &Axis, y: &Axis) -> String {
     let at: Vec<_> = line.points.iter().map(|point| (x.at(point.0), y.at(point.1))).collect();
     let path: Vec<_> = at.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-    let mut text = format!("<path d=\"M{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>", path.join("L"), line.colour);
+    let mut text =
+        format!("<path d=\"M{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>", path.join("L"), line.colour);
     for (x, y) in at {
         _ = write!(text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{}\"/>", line.colour);
     }

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::gates::Gates;
 use crate::goals::{Goal, Row};
 use crate::machine::Machine;
 use crate::peer::Peer;
@@ -27,7 +26,7 @@ pub struct Report<'a> {
     /// How often.
     pub rounds: usize,
     /// What was counted beside it.
-    pub gates: Option<&'a Gates>,
+    pub counted: &'a str,
     /// The arguments that repeat it.
     pub arguments: &'a str,
 }
@@ -136,11 +135,11 @@ impl Report<'_> {
              ## Counted\n\
              Instructions in user space, by callgrind, and system calls, by strace: the difference between a long and a short run, \
              for each message more. They do not depend on how busy the machine is; `make gates` repeats them.\n\n\
-             {gates}\n\
+             {counted}\n\
              ## On a Raspberry Pi\n\
              Not measured. On a Pi with Rust: `make bench ARGS=\"--write benchmarks-pi.md\"` in a copy of this repository. What did \
              not pay is told in the [performance notes](performance-notes.md), how cost grows in [growth](growth/README.md).\n",
-            gates = self.gates.map_or_else(|| "Not counted in this run.\n".to_owned(), Gates::table),
+            counted = self.counted,
             arguments = self.arguments,
             rounds = self.rounds,
             seconds = measured.as_secs_f64(),
