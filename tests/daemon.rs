@@ -13,6 +13,7 @@ mod daemon {
     mod delivery;
     mod demo;
     mod disk;
+    mod exactly_once;
     mod kill9;
     mod limits;
     mod malformed;
@@ -23,5 +24,6 @@ mod daemon {
     mod rules;
     mod sessions;
     mod subscriptions;
+    mod truth;
     mod wills;
 }

@@ -6,11 +6,15 @@
 mod acl;
 mod backup;
 mod bench;
+mod bus;
 mod check;
 mod client;
+mod device;
+mod failsafe;
 mod import;
 mod log;
 mod publish;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -22,6 +26,7 @@ mod simulate;
 mod subscribe;
 mod user;
 mod users_file;
+mod wiring;
 
 use clap::{Parser, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -76,6 +81,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Have the running gateway read users and rules again.
     Reload(reload::ReloadArgs),
+    /// See and move the devices of a running gateway; find what this machine has.
+    Device(Box<device::DeviceArgs>),
+    /// Draw the 40-pin header with what a configuration uses of it.
+    Wiring(wiring::WiringArgs),
+    /// Drive every GPIO output into its failsafe state, when the gateway has died.
+    Failsafe(failsafe::FailsafeArgs),
     /// Add, change, remove or list users.
     User(user::UserArgs),
     /// Try out the rules of users.
@@ -90,6 +101,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
+    /// Record what comes in at a serial port.
+    Record(record::RecordArgs),
+    /// Examine the buses of the running gateway.
+    Bus(bus::BusArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -110,6 +125,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Device(args) => device::run(&args),
+        Command::Wiring(args) => wiring::run(&args),
+        Command::Failsafe(args) => failsafe::run(&args),
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
@@ -117,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Bus(args) => bus::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -28,7 +28,8 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
         if let Some(base) = topics.text("base", text::topic_base) {
             gateway.base = base.value;
         }
-        topics.close(&["home_assistant", "homie"]);
+        gateway.home_assistant = topics.boolean("home_assistant").unwrap_or(false);
+        topics.close(&["homie"]);
     }
     if let Some(zone) = table.text("timezone", timezone) {
         gateway.zone = zone.value;

@@ -51,9 +51,11 @@ pub(super) fn names(device: &DeviceSettings) -> DeviceNames {
             line.outputs.iter().for_each(|output| names.add(&output.id, Kind::Boolean, true, false));
         }
         // Which values a meter, a chip or a board has shows only when it is there.
-        DriverSettings::Dsmr(_) | DriverSettings::Iio(_) | DriverSettings::Hwmon(_) | DriverSettings::System(_) => {
-            names.is_open = true;
-        }
+        DriverSettings::Pwm(_)
+        | DriverSettings::Dsmr(_)
+        | DriverSettings::Iio(_)
+        | DriverSettings::Hwmon(_)
+        | DriverSettings::System(_) => names.is_open = true,
         DriverSettings::Onewire(_) => names.add("temperature", number(Some("°C")), false, false),
         DriverSettings::Modbus(modbus) => {
             for register in &modbus.registers {
