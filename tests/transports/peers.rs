@@ -4,6 +4,7 @@ use super::certificates::Authority;
 use super::gate::Gate;
 use crate::support::daemon::data_dir;
 use crate::support::{not_run, succeeded};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -105,5 +106,49 @@ fn paho_does_all_it_can_over_websocket_and_tls() {
             succeeded(&output);
             assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{version} over {transport}");
         }
+    }
+}
+
+/// The user of the example in RFC 7677: password `pencil`.
+const USERS: &str = r##"
+schema = 1
+[[user]]
+name = "user"
+password = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+[[acl]]
+everyone = true
+readwrite = ["#"]
+"##;
+
+#[test]
+fn mqtt_js_does_all_it_can_over_tcp_and_websocket_and_proves_itself_by_scram() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = root.join("target/node/node_modules");
+    let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !has_node.is_ok_and(|status| status.success()) || !modules.join("mqtt").exists() {
+        return not_run("mqtt.js", "node or target/node is missing; scripts/node.sh makes it when npm can be reached");
+    }
+    let folder = data_dir();
+    let users = folder.path().join("users.toml");
+    std::fs::write(&users, USERS).expect("a writable folder");
+    std::fs::set_permissions(&users, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+    let listeners = format!(
+        "users = \"users.toml\"\nanonymous = true\n{}",
+        listener("bind = \"127.0.0.1:0\"", "protocol = \"websocket\"\n")
+    );
+    let gate = Gate::start(folder.path(), &listeners, &["websocket"]);
+    let urls = [format!("mqtt://{}", gate.daemon.address()), format!("ws://{}/mqtt", gate.addresses[0])];
+    let walk = |url: &str, more: &[&str]| {
+        let mut command = Command::new("node");
+        command.arg(root.join("tests/node/walk.js")).arg(url).args(more).env("NODE_PATH", &modules);
+        let output = command.output().expect("node was found before");
+        succeeded(&output);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{url} {more:?}");
+    };
+    for url in &urls {
+        for version in ["3.1", "3.1.1", "5.0"] {
+            walk(url, &[version]);
+        }
+        walk(url, &["5.0", "user", "pencil"]);
     }
 }
