@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
-//! | 2 | [`broker`], [`access`], [`device`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
+//! | 2 | [`broker`], [`access`], [`device`], [`rules`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
 //! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
@@ -28,5 +28,6 @@ pub mod mqtt;
 pub mod net;
 #[cfg(feature = "daemon")]
 pub mod password;
+pub mod rules;
 #[cfg(feature = "daemon")]
 pub mod store;

@@ -125,11 +125,13 @@ fn the_manual_has_every_key() {
         format!(
             "[device.e]\ndriver = \"modbus\"\n{stray}\nreg.r = {{ {stray}, report = {{ {stray} }} }}\nout.o = {{ {stray} }}"
         ),
+        format!("[device.f]\ndriver = \"dsmr\"\n{stray}\n[device.g]\ndriver = \"system\"\n{stray}"),
+        format!("[device.h]\ndriver = \"iio\"\n{stray}\nmatch = {{ {stray} }}"),
     ];
     let file = Source::new("stray.toml", format!("schema = 1\n{}", sections.join("\n")));
     let found = check(&[file]).expect_err("stray keys");
     let hints: Vec<&str> = found.iter().filter_map(|problem| problem.hint.strip_prefix("known here: ")).collect();
-    assert_eq!(hints.len(), 24, "{hints:?}");
+    assert_eq!(hints.len(), 28, "{hints:?}");
     let code = manual.split('`').skip(1).step_by(2);
     let words: BTreeSet<&str> = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
     for key in hints.iter().flat_map(|hint| hint.split(", ")).map(|key| key.trim_matches('`')) {

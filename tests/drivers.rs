@@ -8,4 +8,5 @@ mod drivers {
     mod modbus;
     mod observer;
     mod onewire;
+    mod transcripts;
 }

@@ -10,6 +10,7 @@ mod import;
 mod log;
 mod publish;
 mod reload;
+mod replay;
 mod report;
 mod request;
 mod run;
@@ -74,6 +75,8 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Play a transcript of a serial port through the drivers.
+    Replay(replay::ReplayArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

@@ -58,6 +58,12 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
         }
         DriverSettings::Line(line) => bus_place(settings, &line.bus),
         DriverSettings::Modbus(modbus) => format!("unit {} on {}", modbus.unit, bus_place(settings, &modbus.bus)),
+        DriverSettings::Dsmr(dsmr) => bus_place(settings, &dsmr.bus),
+        DriverSettings::Iio(sensor) | DriverSettings::Hwmon(sensor) => {
+            let on = sensor.matching.on.as_ref().map_or(String::new(), |on| format!(" on {on}"));
+            format!("sensor {}{on}", sensor.matching.name)
+        }
+        DriverSettings::System(_) => "this machine".to_owned(),
         DriverSettings::Onewire(onewire) => {
             let simulated = if onewire.simulate.is_some() { " (simulated)" } else { "" };
             format!("sensor {}{simulated}", onewire.rom)
@@ -102,7 +108,11 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
             DriverSettings::Gpio(gpio) => gpio.outputs.first().map(|output| &output.id),
             DriverSettings::Line(line) => line.outputs.first().map(|output| &output.id),
             DriverSettings::Modbus(modbus) => modbus.outputs.first().map(|output| &output.id),
-            DriverSettings::Onewire(_) => None,
+            DriverSettings::Onewire(_)
+            | DriverSettings::Dsmr(_)
+            | DriverSettings::Iio(_)
+            | DriverSettings::Hwmon(_)
+            | DriverSettings::System(_) => None,
         };
         output.map(|output| (device.id.as_str(), output.as_str()))
     })
@@ -111,7 +121,7 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
 fn first_button(settings: &Settings) -> Option<String> {
     settings.devices.iter().find_map(|device| match &device.driver {
         DriverSettings::Gpio(gpio) => gpio.buttons.first().map(|button| button.line.address.to_string()),
-        DriverSettings::Line(_) | DriverSettings::Onewire(_) | DriverSettings::Modbus(_) => None,
+        _ => None,
     })
 }
 

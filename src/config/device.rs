@@ -6,7 +6,7 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{gpio_device, line_device, modbus, onewire_device};
+use super::{dsmr_device, gpio_device, line_device, modbus, onewire_device, sensor_device};
 use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use std::time::Duration;
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
 /// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &["homie", "json", "light", "match", "report", "counter", "convert"];
+const LATER: &[&str] = &["homie", "json", "light", "counter", "convert"];
 
 /// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["iio", "dsmr", "pwm"];
+const LATER_DRIVERS: &[&str] = &["pwm"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
@@ -26,6 +26,10 @@ enum DriverName {
     Line,
     Onewire,
     Modbus,
+    Dsmr,
+    Iio,
+    Hwmon,
+    System,
 }
 
 pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<DeviceSettings> {
@@ -37,6 +41,10 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Line => line_device::device(house, &id, &mut table).map(DriverSettings::Line),
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
         DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
+        DriverName::Dsmr => dsmr_device::device(house, &id, &mut table).map(DriverSettings::Dsmr),
+        DriverName::Iio => sensor_device::sensor(&mut table).map(DriverSettings::Iio),
+        DriverName::Hwmon => sensor_device::sensor(&mut table).map(DriverSettings::Hwmon),
+        DriverName::System => Some(DriverSettings::System(sensor_device::system(&mut table))),
     };
     table.close(LATER);
     let command_ttl = command_ttl.map_or(COMMAND_TTL, |placed| placed.value);
@@ -50,10 +58,14 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
         ("line", DriverName::Line),
         ("w1", DriverName::Onewire),
         ("modbus", DriverName::Modbus),
+        ("dsmr", DriverName::Dsmr),
+        ("iio", DriverName::Iio),
+        ("hwmon", DriverName::Hwmon),
+        ("system", DriverName::System),
     ];
     let written = table.text("driver", |name| {
         if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line`, `modbus` and `w1`";
+            let hint = "this version has `gpio`, `line`, `modbus`, `dsmr`, `w1`, `iio`, `hwmon` and `system`";
             return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
         }
         one_of(name, &words)

@@ -144,3 +144,59 @@ pub struct ModbusOutput {
     /// States at start and fault, and limits.
     pub output: OutputSettings,
 }
+
+/// A smart meter with a P1 port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DsmrDevice {
+    /// The bus it is on.
+    pub bus: String,
+    /// Which checksum its telegrams have.
+    pub checksum: Checksum,
+    /// How its readings become messages.
+    pub report: ReportSettings,
+}
+
+/// The checksum of a telegram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Checksum {
+    /// CRC-16/ARC or CRC-16/X.25; none while none was ever seen, as before DSMR 4.
+    #[default]
+    Auto,
+    /// CRC-16/ARC, as DSMR 4 and 5 have it.
+    Arc,
+    /// CRC-16/X.25.
+    X25,
+    /// It is not looked at.
+    None,
+}
+
+/// A sensor that the kernel shows as files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SensorDevice {
+    /// How it is found.
+    pub matching: SensorMatch,
+    /// Time between two readings.
+    pub every: Duration,
+    /// What is said about single channels.
+    pub properties: Vec<PropertySettings>,
+}
+
+/// How a sensor is found: never by its number, which moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SensorMatch {
+    /// The name that its driver gives it.
+    pub name: String,
+    /// The bus address or device it is connected to, such as `1-0076`.
+    pub on: Option<String>,
+}
+
+/// The gateway itself as a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SystemDevice {
+    /// A directory on the disk whose space counts.
+    pub disk: std::path::PathBuf,
+    /// Time between two readings.
+    pub every: Duration,
+    /// What is said about single channels.
+    pub properties: Vec<PropertySettings>,
+}

@@ -6,6 +6,7 @@
 mod bus;
 mod device;
 mod driver_settings;
+mod dsmr_device;
 mod gateway;
 mod gpio_device;
 mod house;
@@ -17,6 +18,7 @@ mod onewire_device;
 mod problem;
 mod property;
 mod reader;
+mod sensor_device;
 mod settings;
 mod suggest;
 mod text;

@@ -1,6 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
-use super::driver_settings::{ModbusDevice, PropertySettings};
+use super::driver_settings::{DsmrDevice, ModbusDevice, PropertySettings, SensorDevice, SystemDevice};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, Interlock, OutputSettings};
@@ -29,10 +29,7 @@ impl Settings {
     /// The buses that several devices may share.
     pub fn shared_buses(&self) -> impl Iterator<Item = &BusSettings> {
         let is_shared = |bus: &&BusSettings| {
-            let uses = |device: &DeviceSettings| match &device.driver {
-                DriverSettings::Modbus(modbus) => modbus.bus == bus.id,
-                DriverSettings::Gpio(_) | DriverSettings::Line(_) | DriverSettings::Onewire(_) => false,
-            };
+            let uses = |device: &DeviceSettings| matches!(&device.driver, DriverSettings::Modbus(modbus) if modbus.bus == bus.id);
             self.devices.iter().any(uses)
         };
         self.buses.iter().filter(is_shared)
@@ -238,6 +235,14 @@ pub enum DriverSettings {
     Onewire(OnewireDevice),
     /// A unit on a Modbus bus.
     Modbus(ModbusDevice),
+    /// A smart meter.
+    Dsmr(DsmrDevice),
+    /// A sensor of the kernel's Industrial I/O.
+    Iio(SensorDevice),
+    /// A sensor of the kernel's hardware monitoring.
+    Hwmon(SensorDevice),
+    /// The gateway itself.
+    System(SystemDevice),
 }
 
 impl DriverSettings {
@@ -247,7 +252,7 @@ impl DriverSettings {
             Self::Gpio(gpio) => !gpio.outputs.is_empty(),
             Self::Line(line) => !line.outputs.is_empty(),
             Self::Modbus(modbus) => !modbus.outputs.is_empty(),
-            Self::Onewire(_) => false,
+            Self::Onewire(_) | Self::Dsmr(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => false,
         }
     }
 
@@ -258,6 +263,10 @@ impl DriverSettings {
             Self::Line(_) => "line",
             Self::Onewire(_) => "w1",
             Self::Modbus(_) => "modbus",
+            Self::Dsmr(_) => "dsmr",
+            Self::Iio(_) => "iio",
+            Self::Hwmon(_) => "hwmon",
+            Self::System(_) => "system",
         }
     }
 }

@@ -337,6 +337,11 @@ impl Door {
         }
     }
 
+    /// Tells what the device is found to be.
+    pub(super) fn describe(&mut self, meta: &Meta) -> Result<(), DriverError> {
+        self.retain(self.topics.meta(), meta.to_json())
+    }
+
     /// Tells that the device's values can be trusted from now on.
     pub(super) fn online(&mut self) -> Result<(), DriverError> {
         self.set_online(true)

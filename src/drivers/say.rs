@@ -2,7 +2,7 @@
 
 use super::DriverError;
 use super::door::Door;
-use crate::device::{CommandResult, OutputEvent, Ticket, Value};
+use crate::device::{CommandResult, Meta, OutputEvent, Ticket, Value};
 
 /// One thing a driver tells of its device.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,8 @@ pub(super) enum Say {
     Heartbeat { property: String, lost: bool },
     /// What became of a command.
     Result { property: String, ticket: Ticket, result: CommandResult },
+    /// The device is found to have these properties.
+    Describe(Box<Meta>),
     /// The values can be trusted from now on.
     Online,
     /// The values cannot be trusted any more.
@@ -46,6 +48,7 @@ impl Say {
             Self::Target { property, on } => door.target(&property, on),
             Self::Heartbeat { property, lost } => door.heartbeat(&property, lost),
             Self::Result { property, ticket, result } => door.result(&property, ticket, &result),
+            Self::Describe(meta) => door.describe(&meta),
             Self::Online => door.online(),
             Self::Offline => door.offline(),
             Self::Trouble { part, kind, text } => door.trouble(&part, kind, &text),

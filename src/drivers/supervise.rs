@@ -2,7 +2,8 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Start, gateway, gpio, line, modbus, onewire, stopped};
+use super::{DriverError, House, Start, stopped};
+use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, system};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -91,6 +92,10 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
         DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
         DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
         DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
+        DriverSettings::Dsmr(dsmr) => dsmr::run(&house, device, dsmr, start, stop).await,
+        DriverSettings::Iio(sensor) => iio::run(&house, device, sensor, start, stop).await,
+        DriverSettings::Hwmon(sensor) => hwmon::run(&house, device, sensor, start, stop).await,
+        DriverSettings::System(system) => system::run(&house, device, system, start, stop).await,
     }
 }
 

@@ -35,12 +35,23 @@ impl Property {
 impl Values {
     /// Properties that were never read.
     pub(super) fn new<'p>(properties: impl IntoIterator<Item = &'p PropertySettings>) -> Self {
-        let of = |property: &PropertySettings| Property {
-            id: property.id.clone(),
-            reported: Reported::new(property.report),
-            is_in_trouble: false,
-        };
-        Self { properties: properties.into_iter().map(of).collect(), says: VecDeque::new() }
+        let mut values = Self { properties: Vec::new(), says: VecDeque::new() };
+        for property in properties {
+            values.add(property);
+        }
+        values
+    }
+
+    /// Adds a property that was found only now; its index.
+    pub(super) fn add(&mut self, property: &PropertySettings) -> usize {
+        let reported = Reported::new(property.report);
+        self.properties.push(Property { id: property.id.clone(), reported, is_in_trouble: false });
+        self.properties.len() - 1
+    }
+
+    /// How many properties there are.
+    pub(super) fn len(&self) -> usize {
+        self.properties.len()
     }
 
     /// Takes in a reading; whether it is believed.

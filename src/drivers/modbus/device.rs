@@ -334,8 +334,13 @@ impl Device {
 
     fn doubt(&mut self, what: What, code: u8) {
         let text = format!("{} (exception {code})", exception_text(code));
-        let part = self.id_of(what).to_owned();
-        self.say(Say::Trouble { part, kind: "read", text });
+        match what {
+            What::Register(index) => self.values.doubt(index, text),
+            What::Output(_) => {
+                let part = self.id_of(what).to_owned();
+                self.say(Say::Trouble { part, kind: "read", text });
+            }
+        }
     }
 
     fn lose_if_absent(&mut self, now: Moment, failure: &Failure) {

@@ -11,8 +11,10 @@ mod packet;
 mod plan;
 mod schedule;
 mod statistics;
+mod units;
 
 pub(super) use bus::{BusDoor, run as run_bus};
+pub(super) use units::Units;
 
 use super::door::Door;
 use super::{DriverError, House, Start, output_meta, stopped};
