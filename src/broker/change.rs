@@ -3,6 +3,8 @@
 use super::ids::{MessageId, SessionNumber};
 use super::message::Message;
 use super::queue::Packed;
+use super::will::Will;
+use crate::base::Moment;
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::BTreeMap;
@@ -20,7 +22,25 @@ pub enum Change {
         /// Seconds it lives without a connection.
         expiry: u32,
     },
-    /// A session ended: it and its subscriptions are forgotten.
+    /// A session's connection is gone and its time runs, or it has one again.
+    SessionAway {
+        /// The session.
+        number: SessionNumber,
+        /// When it expires; `None` while it has a connection.
+        ends: Option<Moment>,
+    },
+    /// A will waits for its delay.
+    WillKept {
+        /// The session it belongs to.
+        session: SessionNumber,
+        /// When it is to be published.
+        due: Moment,
+        /// The will.
+        will: Box<Will>,
+    },
+    /// A will that waited was published, or must not be any more.
+    WillOver(SessionNumber),
+    /// A session ended: it, its will and its subscriptions are forgotten.
     SessionEnded(SessionNumber),
     /// A session subscribed, or changed the options of a subscription.
     Subscribed {
@@ -96,6 +116,34 @@ pub struct Run {
 }
 
 impl Run {
+    /// The run of everything up to `upto`, from all stored messages in their order and the latest state of each session.
+    pub fn collect(
+        upto: MessageId,
+        messages: &[(MessageId, u32, Vec<Receiver>)],
+        states: &BTreeMap<SessionNumber, SessionState>,
+    ) -> Run {
+        let mut segments: BTreeMap<SessionNumber, (Packed, PacketId)> = BTreeMap::new();
+        for (id, size, receivers) in messages.iter().filter(|(id, _, _)| *id <= upto) {
+            for receiver in receivers {
+                if states.get(&receiver.session).is_some_and(|state| state.is_done(*id)) {
+                    continue;
+                }
+                let next = receiver.packet_id.next();
+                let new = || (Packed::new(MessageId::NONE), next);
+                let (packed, next_packet_id) = segments.entry(receiver.session).or_insert_with(new);
+                packed.push(*id, *size);
+                *next_packet_id = next;
+            }
+        }
+        let segment = |(session, (packed, next_packet_id)): (SessionNumber, (Packed, PacketId))| Segment {
+            session,
+            next_packet_id,
+            bytes: packed.into_bytes(),
+        };
+        let segments = segments.into_iter().map(segment).collect();
+        Run { since: MessageId::NONE, upto, segments, states: states.values().cloned().collect() }
+    }
+
     /// This run and the one behind it as one. `head` tells the first message that a session is not done with, or
     /// nothing for a session that ended.
     #[must_use]
@@ -148,6 +196,8 @@ impl Segment {
 /// Everything the store remembers, read at start.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// The report of damage that was found and is not dealt with; its path.
+    pub damage: Option<Box<str>>,
     /// How often the gateway was started on this store, this time included.
     pub boots: u32,
     /// The number the next session gets.
@@ -156,6 +206,10 @@ pub struct Memory {
     pub next_message: MessageId,
     /// Sessions: number, client identifier, expiry.
     pub sessions: Vec<(SessionNumber, Box<str>, u32)>,
+    /// When sessions expire whose time was running already.
+    pub ends: Vec<(SessionNumber, Moment)>,
+    /// Wills that wait for their delay, and when they are due.
+    pub wills: Vec<(SessionNumber, Moment, Will)>,
     /// Subscriptions.
     pub subscriptions: Vec<(SessionNumber, Box<str>, SubscriptionOptions, u32)>,
     /// Retained messages.

@@ -46,7 +46,7 @@ impl Broker {
             self.store.open.forget_later(now);
         }
         if !group.is_empty() {
-            self.write(group);
+            self.write(now, group);
         }
     }
 
@@ -57,7 +57,8 @@ impl Broker {
         group
     }
 
-    fn write(&mut self, group: Box<Group>) {
+    fn write(&mut self, now: Moment, group: Box<Group>) {
+        self.store.writing_since = now;
         self.store.is_writing = true;
         self.outputs.push_back(Output::Commit(group));
     }
@@ -141,9 +142,9 @@ impl Broker {
         self.timers.set(now + pause.min(RETRY_MAX), Timer::Store);
     }
 
-    pub(super) fn try_store_again(&mut self, _now: Moment) {
+    pub(super) fn try_store_again(&mut self, now: Moment) {
         if let Some(group) = self.store.failed.take() {
-            self.write(group);
+            self.write(now, group);
         }
     }
 }

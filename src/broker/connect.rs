@@ -16,7 +16,7 @@ use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
-use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
 
 /// What the properties of CONNECT ask for.
@@ -131,13 +131,14 @@ impl Broker {
             None => self.new_session(now, &client_id, wishes.session_expiry),
         };
         self.sessions.at_mut(key).rights = rights;
+        must_be_kept |= self.stop_expiry(key);
         self.attach(now, from, key, connect, &wishes);
         connack.clear();
         self.put_connack(connect, session_present, assigned, proof, &mut connack);
         self.send(from, |out| out.extend_from_slice(&connack));
         self.counters.connects += 1;
         if must_be_kept {
-            // Only when the old session is gone for good may the client hear that it is.
+            // Only when the old session is gone for good, or its time no longer runs, may the client hear of it.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -159,7 +160,8 @@ impl Broker {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic) || self.is_too_deep(will.topic.as_str())) {
+        let is_refused = |topic: &str| is_reserved(topic) || self.is_too_deep(topic);
+        if connect.will.is_some_and(|will| is_refused(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
@@ -209,9 +211,6 @@ impl Broker {
     fn attach(&mut self, now: Moment, from: ConnectionId, key: SessionKey, connect: &Connect<'_>, wishes: &Wishes) {
         let session = self.sessions.at_mut(key);
         session.connection = Some(from);
-        if let Some(rare) = &mut session.rare {
-            (rare.will, rare.will_due, rare.expires) = (None, None, None);
-        }
         let keep_alive = self.server_keep_alive(connect).unwrap_or(connect.keep_alive);
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let mut connected = Connected {
@@ -322,6 +321,6 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
-    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

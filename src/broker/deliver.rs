@@ -40,7 +40,11 @@ impl Broker {
 
     /// Sends what waits for a session until its window or its outbox is full.
     pub(super) fn pump(&mut self, now: Moment, key: SessionKey) {
-        let Some(id) = self.sessions.at(key).connection else { return };
+        let session = self.sessions.at(key);
+        let Some(id) = session.connection else { return };
+        if session.outgoing.as_ref().is_none_or(|outgoing| !outgoing.has_unsent()) {
+            return self.replay_next_turn(key);
+        }
         while !self.outboxes.is_full(id) {
             let Some(connected) = self.connected(id) else { return };
             let window = connected.window;
@@ -125,12 +129,13 @@ impl Broker {
             dup: entry.progress == Progress::Sent,
             packet_id: Some(entry.packet_id),
         };
-        let mut packet = std::mem::take(&mut self.scratch.packet);
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let packet = &mut scratch.packet;
         packet.clear();
         if version.is_v5() {
             let all = self.identifiers_of(key, entry, parts.topic);
             let alias = self.connected_mut(to).and_then(|connected| connected.alias(parts.topic));
-            put_alone(&mut packet, now, &parts, delivery, Extras { identifiers: &all, alias });
+            put_alone(packet, now, &parts, delivery, Extras { identifiers: &all, alias });
         } else if let Ok(topic) = TopicName::new(parts.topic) {
             let publish = Publish {
                 dup: delivery.dup,
@@ -141,17 +146,17 @@ impl Broker {
                 properties: Properties::NONE,
                 payload: parts.payload,
             };
-            publish.encode(version, &mut packet);
+            publish.encode(version, packet);
         }
         if packet.len() > limit {
             self.counters.dropped_too_large += 1;
             self.give_up(now, key);
         } else {
-            self.outboxes.append(to).extend_from_slice(&packet);
+            self.outboxes.append(to).extend_from_slice(packet);
             self.counters.note_publish_sent(parts.payload.len());
             self.note_sent(key);
         }
-        self.scratch.packet = packet;
+        self.scratch = Some(scratch);
         Step::Sent
     }
 
@@ -288,13 +293,14 @@ impl Broker {
         let Some(connected) = self.connected(to) else { return };
         let (limit, version) = (connected.packet_size_max(), connected.version);
         let delivery = Delivery { qos: QoS::AtMostOnce, retain: true, dup: false, packet_id: None };
-        let mut packet = std::mem::take(&mut self.scratch.packet);
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let packet = &mut scratch.packet;
         packet.clear();
         if version.is_v5() {
             let one = [identifier];
             let identifiers: &[u32] = if identifier == 0 { &[] } else { &one };
             let alias = self.connected_mut(to).and_then(|connected| connected.alias(message.topic()));
-            put_alone(&mut packet, now, &message.parts(), delivery, Extras { identifiers, alias });
+            put_alone(packet, now, &message.parts(), delivery, Extras { identifiers, alias });
         } else if let Ok(topic) = TopicName::new(message.topic()) {
             let publish = Publish {
                 dup: false,
@@ -305,14 +311,14 @@ impl Broker {
                 properties: Properties::NONE,
                 payload: message.payload(),
             };
-            publish.encode(version, &mut packet);
+            publish.encode(version, packet);
         }
         if packet.len() > limit {
             self.counters.dropped_too_large += 1;
         } else {
-            self.outboxes.append(to).extend_from_slice(&packet);
+            self.outboxes.append(to).extend_from_slice(packet);
             self.counters.note_publish_sent(message.payload().len());
         }
-        self.scratch.packet = packet;
+        self.scratch = Some(scratch);
     }
 }

@@ -226,12 +226,9 @@ impl OpenGroup {
             return Some(Moment::START);
         }
         let oldest = self.group.messages.iter().find_map(Option::as_ref).map(|slot| slot.since);
-        let dues = [
-            oldest.map(|since| since + Duration::from_micros(ELISION_MICROS)),
-            self.forget_since.map(|since| since + Duration::from_micros(FORGET_MICROS)),
-            self.retained_due(),
-        ];
-        dues.into_iter().flatten().min()
+        let oldest = oldest.map(|since| since + Duration::from_micros(ELISION_MICROS));
+        let forget = self.forget_since.map(|since| since + Duration::from_micros(FORGET_MICROS));
+        Moment::earlier(oldest, Moment::earlier(forget, self.retained_due()))
     }
 
     fn retained_due(&self) -> Option<Moment> {

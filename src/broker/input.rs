@@ -6,6 +6,7 @@ use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::outgoing::Stored;
 use crate::access::Access;
+use std::time::Duration;
 
 /// Something happened outside.
 #[derive(Debug)]
@@ -37,6 +38,10 @@ pub enum Input {
         /// What came out.
         verdict: Verdict,
     },
+    /// The store was damaged and holds only what could be read of it; here is the report.
+    StoreDamaged(Box<str>),
+    /// It became known how long the gateway was off before this start: lifetimes from before ran on.
+    Slept(Duration),
     /// A message of enhanced authentication that [`Output::Exchange`](super::Output::Exchange) asked about was
     /// looked at.
     Exchanged {

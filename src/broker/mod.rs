@@ -51,7 +51,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod will;
+pub mod will;
 
 pub use connection::{Arrival, Origin};
 pub use counters::Counters;
@@ -67,7 +67,7 @@ pub use restore::Restored;
 use crate::access::Access;
 use crate::base::Moment;
 use crate::base::limits::Limits;
-use crate::mqtt::packet::{AckKind, Connect, Credentials};
+use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
@@ -94,6 +94,10 @@ const CONNECT: u8 = 0x10;
 pub struct Broker {
     limits: Limits,
     boots: u32,
+    /// The report of damage to the store that is not dealt with.
+    damage: Option<Box<str>>,
+    /// Retained messages with a lifetime that runs since before the start.
+    mortal: Vec<std::sync::Arc<message::Message>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
     strangers: Strangers,
@@ -118,7 +122,7 @@ pub struct Broker {
     orphans: Orphans,
     counters: Counters,
     loads: Loads,
-    scratch: Scratch,
+    scratch: Option<Box<Scratch>>,
 }
 
 /// What stands between the broker and the store.
@@ -127,6 +131,8 @@ struct StoreSide {
     open: OpenGroup,
     /// A group is with the writer.
     is_writing: bool,
+    /// When it got it.
+    writing_since: Moment,
     /// A group that could not be written, to be tried again as it is.
     failed: Option<Box<Group>>,
     fault: Option<StoreFault>,
@@ -134,6 +140,8 @@ struct StoreSide {
     failures: u32,
     blocks: Blocks,
     index: Index,
+    /// The first message that was stored since the start.
+    first_of_run: MessageId,
     /// Deliveries of stored messages that were completed since the last group.
     completed: u32,
     dirty_sessions: Vec<SessionKey>,
@@ -224,6 +232,8 @@ impl Broker {
             Input::Authenticated { connection, generation, verdict } => {
                 self.authenticated(now, connection, generation, verdict);
             }
+            Input::StoreDamaged(report) => self.damage = Some(report),
+            Input::Slept(length) => self.slept(length),
             Input::Exchanged { connection, generation, step } => self.exchanged(now, connection, generation, step),
             Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),
@@ -246,7 +256,7 @@ impl Broker {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
-        [self.timers.next(), group].into_iter().flatten().min()
+        Moment::earlier(self.timers.next(), group)
     }
 
     /// What waits to be written to a connection.
@@ -302,6 +312,22 @@ impl Broker {
         if frame.first == CONNECT {
             // [MQTT-3.1.0-2]: whatever is in it. Its own faults have codes that DISCONNECT does not know.
             return self.refuse(now, from, whole, DecodeError::Protocol("there is a second CONNECT"));
+        }
+        // Nearly every packet is one of these two: they go the short way, past the enum of all packets.
+        match frame.first {
+            0x30..=0x3F => {
+                return match Publish::decode(frame.first, body, version) {
+                    Ok(publish) => self.publish(now, from, &publish, whole),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            0x40 => {
+                return match Ack::decode(AckKind::Puback, body, version) {
+                    Ok(ack) => self.puback(now, from, ack),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            _ => {}
         }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),

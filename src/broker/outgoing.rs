@@ -4,14 +4,17 @@
 //! them are stored and lie in a [`Queue`] of a few bytes each. A packet identifier is given when a message comes, so
 //! that a stored message keeps it through a restart.
 
-use super::change::{Receiver, SessionState};
+mod kept;
+
+use super::change::Receiver;
 use super::ids::MessageId;
 use super::message::Message;
-use super::queue::{Packed, Queue, Waiting};
+use super::queue::{Queue, Waiting};
 use super::subscriptions::FilterId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far the delivery of one message has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,6 +142,11 @@ impl Outgoing {
     #[inline]
     pub fn next_packet_id(&self) -> PacketId {
         self.next_packet_id
+    }
+
+    /// Whether there is a message that was not sent over this connection.
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.entries.len() || !self.queue.is_empty()
     }
 
     /// Whether a new message could be sent at once, given how many may be unacknowledged.
@@ -401,6 +409,17 @@ impl Outgoing {
         Progress::Waiting
     }
 
+    /// Messages from before the message `until` have lived longer by `length` than they were told when they were read.
+    pub fn age(&mut self, length: Duration, until: MessageId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.message != MessageId::NONE && entry.message < until) {
+            if let Some(body) = &mut entry.body
+                && body.expires.is_some()
+            {
+                *body = Arc::new(body.aged(length));
+            }
+        }
+    }
+
     /// All entries that are not done, oldest first.
     pub fn open_entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.progress != Progress::Done)
@@ -420,82 +439,12 @@ impl Outgoing {
     fn first_open(&self) -> Option<MessageId> {
         self.stored().next()
     }
-
-    /// Writes into `state` where the session stands; `state.first` is right already if nothing is open.
-    pub fn tell(&self, state: &mut SessionState) {
-        let Some(first) = self.first_open() else { return };
-        state.first = first;
-        let mut is_behind_done = false;
-        for entry in self.entries.iter().filter(|entry| entry.message >= first && entry.message != MessageId::NONE) {
-            let is_done = entry.progress == Progress::Done;
-            match (is_done, is_behind_done, state.done.last_mut()) {
-                (true, true, Some((_, last))) => *last = entry.message,
-                (true, _, _) => state.done.push((entry.message, entry.message)),
-                (false, _, _) if entry.progress == Progress::Received => state.received.push(entry.message),
-                (false, _, _) => {}
-            }
-            is_behind_done = is_done;
-        }
-        if let Some(resumed) = &self.resumed {
-            state.received.extend(&resumed.received);
-        }
-        if !self.dropped.is_empty() {
-            state.done.extend(self.dropped.iter().filter(|(_, last)| *last > first));
-            state.done.sort_unstable();
-        }
-    }
-
-    /// Takes note that messages come; tells whether none had come since the last index run.
-    #[inline]
-    pub fn touch(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_touched, true)
-    }
-
-    /// The open messages that came behind `since`, the end of the last index run, as the next run holds them.
-    pub fn pack(&mut self, since: MessageId) -> Vec<u8> {
-        self.is_touched = false;
-        let mut packed = Packed::new(since);
-        for entry in self.open_entries().filter(|entry| entry.message > since) {
-            packed.push(entry.message, entry.size);
-        }
-        for waiting in self.queue.unindexed() {
-            packed.push(waiting.id, waiting.size);
-        }
-        self.queue.mark_indexed();
-        packed.into_bytes()
-    }
-
-    /// What the store remembers of a session, before its messages.
-    pub fn resume(&mut self, state: &SessionState) {
-        self.dropped.clone_from(&state.done);
-        let resumed = Resumed { received: state.received.clone(), ..Resumed::default() };
-        self.resumed = Some(Box::new(resumed));
-    }
-
-    /// Appends a message that the store remembers. The first `inflight` may have been sent. `next` is the packet
-    /// identifier behind it, if it is known.
-    pub fn remember(&mut self, id: MessageId, size: u32, inflight: usize, next: Option<PacketId>) {
-        if self.open < inflight {
-            self.resumed.get_or_insert_default().sent_until = id;
-        }
-        self.restore(Waiting { id, size, share: FilterId::NONE });
-        self.next_packet_id = next.unwrap_or(self.next_packet_id);
-    }
-
-    /// Everything that was remembered so far is in index runs.
-    pub fn mark_indexed(&mut self) {
-        self.queue.mark_indexed();
-    }
-
-    /// The next message gets this packet identifier.
-    pub fn set_next_packet_id(&mut self, id: PacketId) {
-        self.next_packet_id = id;
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::change::SessionState;
     use crate::broker::ids::SessionNumber;
     use crate::broker::message::Parts;
     use crate::mqtt::Properties;

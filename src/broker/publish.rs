@@ -15,7 +15,7 @@ use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES, TOPIC_LEVELS};
 use crate::mqtt::packet::{Ack, AckKind, Publish};
-use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, TopicName, Version};
+use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, Version};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ impl Broker {
         if self.is_too_deep(topic) {
             return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
         }
-        if TopicName::new(topic).is_ok_and(is_reserved) {
+        if is_reserved(topic) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {
@@ -110,21 +110,23 @@ impl Broker {
     }
 
     fn accept(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>, source: &Source<'_>) {
-        let (is_stored, origin) = (self.sessions.at(key).is_stored, self.origin(from));
+        let Some(Some(connection)) = self.connections.get(from.index()) else { return };
+        let (is_stored, origin, generation) =
+            (self.sessions.at(key).is_stored, connection.origin, connection.generation);
+        let answer = |id| Held { connection: from, generation, answer: answer_to(publish.qos, id) };
         let keeps_id = publish.qos == QoS::ExactlyOnce && is_stored;
         let publication = Publication {
             session: Some(key),
-            answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
+            answer: publish.packet_id.map(answer),
             store_retained: origin.is_network() || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
         };
         match self.route(now, source, publication) {
             Err(Refused) => self.refuse_publish(now, from, publish, ReasonCode::QUOTA_EXCEEDED),
             Ok(routed) => {
-                if self.connected(from).is_none() {
-                    // It was itself a reader, too slow for its own messages.
-                    return;
-                }
+                // Nothing to say if it was itself a reader, too slow for its own messages.
+                let Some(connected) = self.connected(from) else { return };
+                let is_v5 = connected.version.is_v5();
                 if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id) {
                     self.sessions.at_mut(key).rare().incoming.insert(id);
                     if keeps_id {
@@ -132,7 +134,7 @@ impl Broker {
                     }
                 }
                 if let Some(mut held) = routed.answer {
-                    if !routed.any_reader && self.connected(from).is_some_and(|c| c.version.is_v5()) {
+                    if !routed.any_reader && is_v5 {
                         held.answer = without_readers(held.answer);
                     }
                     self.speak(held);

@@ -16,6 +16,7 @@ use crate::base::limits::Limits;
 use crate::mqtt::PacketId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a restart found, for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,6 +37,8 @@ impl Broker {
         let mut broker = Broker {
             limits,
             boots: memory.boots,
+            damage: memory.damage.clone(),
+            mortal: vec![],
             connections: vec![],
             connected: 0,
             strangers: super::Strangers::default(),
@@ -56,7 +59,7 @@ impl Broker {
             orphans: super::Orphans::default(),
             counters: Counters::default(),
             loads: super::Loads::default(),
-            scratch: super::Scratch::default(),
+            scratch: None,
         };
         let restored = broker.remember(now, memory);
         broker.timers.set(now, Timer::Sys);
@@ -66,19 +69,69 @@ impl Broker {
     fn remember(&mut self, now: Moment, mut memory: Memory) -> Restored {
         let keys = self.remember_sessions(&mut memory);
         for message in std::mem::take(&mut memory.retained) {
-            self.retained.set(Arc::new(message), Owner::Client);
+            let message = Arc::new(message);
+            if message.expires.is_some() {
+                self.mortal.push(message.clone());
+            }
+            self.retained.set(message, Owner::Client);
         }
         let queued = self.remember_queues(now, &memory, &keys);
-        for (&number, &key) in &keys {
-            // How long the gateway was off is not known: the session gets its whole time again.
-            let expiry = self.sessions.at(key).expiry;
-            self.start_expiry(now, key, number, expiry);
-        }
+        self.remember_times(now, memory, &keys);
         Restored {
             sessions: keys.len(),
             subscriptions: self.subscriptions.count(),
             retained: self.retained.len(),
             queued,
+        }
+    }
+
+    /// The time of sessions whose client was away goes on; for the others it begins now. Wills that waited go on waiting.
+    fn remember_times(&mut self, now: Moment, memory: Memory, keys: &Keys) {
+        for (number, due, will) in memory.wills {
+            let Some(&key) = keys.get(&number) else { continue };
+            let rare = self.sessions.at_mut(key).rare();
+            (rare.will, rare.will_due, rare.is_will_kept) = (Some(Box::new(will)), Some(due), true);
+            self.timers.set(due.max(now), Timer::Session(key, number));
+        }
+        for (number, ends) in memory.ends {
+            let Some(&key) = keys.get(&number) else { continue };
+            let rare = self.sessions.at_mut(key).rare();
+            (rare.expires, rare.is_away_kept) = (Some(ends), true);
+            self.timers.set(ends.max(now), Timer::Session(key, number));
+        }
+        for (&number, &key) in keys {
+            let session = self.sessions.at_mut(key);
+            let expiry = session.expiry;
+            if session.rare.as_ref().is_none_or(|rare| rare.expires.is_none()) {
+                self.start_expiry(now, key, number, expiry);
+            }
+            if self.sessions.is_there(key)
+                && let Some(rare) = &mut self.sessions.at_mut(key).rare
+            {
+                rare.is_restored = true;
+            }
+        }
+    }
+
+    /// It became known how long the gateway was off: what was counting then ran on.
+    pub(super) fn slept(&mut self, length: Duration) {
+        for key in self.sessions.keys() {
+            let session = self.sessions.at_mut(key);
+            let number = session.number;
+            if let Some(outgoing) = &mut session.outgoing {
+                outgoing.age(length, self.store.first_of_run);
+            }
+            let Some(rare) = session.rare.as_mut().filter(|rare| rare.is_restored) else { continue };
+            for at in [&mut rare.expires, &mut rare.will_due].into_iter().flatten() {
+                *at = at.earlier_by(length);
+                self.timers.set(*at, Timer::Session(key, number));
+            }
+        }
+        for message in std::mem::take(&mut self.mortal) {
+            // Unless it was replaced since the start.
+            if self.retained.find(message.topic()).is_some_and(|now| Arc::ptr_eq(now, &message)) {
+                self.retained.set(Arc::new(message.aged(length)), Owner::Client);
+            }
         }
     }
 
@@ -215,12 +268,14 @@ impl StoreSide {
         StoreSide {
             open: OpenGroup::new(MessageId(memory.next_message.0.max(1))),
             is_writing: false,
+            writing_since: Moment::START,
             failed: None,
             fault: None,
             failures: 0,
             blocks: Blocks::default(),
             index: Index::new(memory.runs.last().map_or(MessageId::NONE, |run| run.upto)),
             completed: 0,
+            first_of_run: memory.next_message,
             dirty_sessions: vec![],
             waiting: vec![],
             dirty_retained: std::collections::BTreeSet::new(),

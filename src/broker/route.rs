@@ -72,7 +72,7 @@ impl Broker {
         source: &Source<'_>,
         publication: Publication,
     ) -> Result<Routed, Refused> {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         self.collect_targets(source, publication.session, &mut scratch);
         if self.access.is_some() {
             scratch.targets.retain(|target| self.may(target.session, Action::Read, source.parts.topic));
@@ -82,7 +82,7 @@ impl Broker {
         } else {
             Err(Refused)
         };
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
         result
     }
 
@@ -145,12 +145,12 @@ impl Broker {
 
     /// Delivers a message to one session.
     pub(super) fn deliver_one(&mut self, now: Moment, source: &Source<'_>, publication: Publication, target: Target) {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.layouts.begin();
         scratch.targets.clear();
         scratch.targets.push(target);
         self.deliver(now, source, publication, &mut scratch);
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
     }
 
     fn is_full(&self, outgoing: &Outgoing, size: usize) -> bool {

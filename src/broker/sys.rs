@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How often counters are published.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long the writer may have a group before the store is called slow.
+const STORE_SLOW: Duration = Duration::from_secs(2);
+
 impl Broker {
     pub(super) fn publish_sys(&mut self, now: Moment) {
         self.timers.set(now + INTERVAL, Timer::Sys);
@@ -36,6 +39,7 @@ impl Broker {
     fn sys_values(&self, now: Moment) -> Vec<(String, String)> {
         let counters = &self.counters;
         let fault = match self.store.fault {
+            None if self.store.is_writing && now.saturating_since(self.store.writing_since) > STORE_SLOW => "slow",
             None => "ok",
             Some(StoreFault::Full) => "full",
             Some(StoreFault::Broken) => "broken",
@@ -93,6 +97,7 @@ impl Broker {
             ("$SYS/broker/version".to_owned(), version.to_owned()),
             ("$SYS/broker/uptime".to_owned(), format!("{} seconds", now.as_secs())),
             ("$SYS/gatehouse/store/state".to_owned(), fault.to_owned()),
+            ("$SYS/gatehouse/store/damage".to_owned(), self.damage.as_deref().unwrap_or("none").to_owned()),
         ];
         values.extend(numbers.into_iter().map(|(name, number)| (format!("$SYS/{name}"), number.to_string())));
         values.extend(self.loads.values());

@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand.
 //!
 //! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect, 5 refused by the broker,
-//! 6 timed out.
+//! 6 timed out, 7 messages were lost, doubled or reordered.
 
 mod acl;
+mod backup;
+mod bench;
 mod check;
 mod client;
 mod import;
@@ -47,6 +49,9 @@ pub const EXIT_REFUSED: u8 = 5;
 /// What was waited for did not come in time.
 pub const EXIT_TIMEOUT: u8 = 6;
 
+/// Messages were lost, doubled, reordered or delivered to the wrong client.
+pub const EXIT_FAULTS: u8 = 7;
+
 /// Gatehouse: MQTT broker, devices and automation of a home gateway.
 #[derive(Debug, Parser)]
 #[command(
@@ -54,7 +59,7 @@ pub const EXIT_TIMEOUT: u8 = 6;
     version,
     about,
     after_help = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect,
-5 refused by the broker, 6 timed out"
+5 refused by the broker, 6 timed out, 7 messages were lost, doubled or reordered"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -75,6 +80,8 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Make a copy of the store, or put one back.
+    Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
     /// Publish messages.
@@ -86,6 +93,8 @@ enum Command {
     /// Publish a request and print the response.
     #[command(name = "rr")]
     Request(Box<request::RequestArgs>),
+    /// Put a broker under load and count what it loses.
+    Bench(Box<bench::BenchArgs>),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -98,9 +107,11 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

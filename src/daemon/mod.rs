@@ -5,6 +5,8 @@
 //! their failsafe states and tell it), then the heart settles with the store.
 
 mod access;
+mod alarm;
+mod control;
 mod error;
 mod heart;
 mod limits;
@@ -12,6 +14,7 @@ mod listen;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
+pub use control::socket as control_socket;
 pub use error::DaemonError;
 pub use listen::Listening;
 
@@ -19,7 +22,7 @@ use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
-use crate::net::{Listener, Ready, Visitors};
+use crate::net::{Linger, Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,7 +88,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
-    let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
+    let heart = Builder::new_current_thread().enable_io().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("side")
@@ -109,6 +112,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
     reload::begin(&side, certificates, users, inlet)?;
+    control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts = heart::Parts {
@@ -118,13 +122,14 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
         inputs,
         passwords,
         listeners,
+        linger: Linger::new(side.handle().clone()),
         visitors,
         ready,
         stop,
         sockets_max,
         started: begin,
     };
-    let is_settled = heart.block_on(heart::run(parts));
+    let is_settled = heart.block_on(heart::run(parts)).map_err(DaemonError::Runtime)?;
     side.shutdown_background();
     drop(files);
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }

@@ -19,6 +19,7 @@ mod visitors;
 mod websocket;
 
 pub use io::Io;
+pub use linger::Linger;
 pub use listener::{Accepted, Listener};
 pub use ready::Ready;
 pub use socket::{ReadStep, Socket, WriteStep};

@@ -1,6 +1,6 @@
 //! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
 
-use super::linger::linger;
+use super::linger::Linger;
 use super::{Io, Visit};
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
@@ -120,17 +120,17 @@ impl Socket {
 
     /// Closes it, after a good-bye where the stream knows one. A WebSocket may have been closed from this side, for what
     /// came over it: then the client has to be able to read why.
-    pub fn close(mut self) {
+    pub fn close(mut self, linger: &Linger) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
         if matches!(self.io, Io::WebSocket(_)) {
-            linger(self.io);
+            linger.close(self.io);
         }
     }
 
     /// Closes it like [`Socket::close`], gently enough for a client that is still sending to read what was written.
-    pub fn leave(mut self) {
+    pub fn leave(mut self, linger: &Linger) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
-        linger(self.io);
+        linger.close(self.io);
     }
 
     /// Whether the last write did not take everything.

@@ -42,13 +42,21 @@ impl Runs {
         }
     }
 
+    /// The last message that the index covers.
+    pub fn upto(&self) -> MessageId {
+        self.all.last().map_or(MessageId::NONE, |(upto, _)| *upto)
+    }
+
     /// A group was committed.
     pub fn committed(&mut self, group: &Group) {
         for change in &group.changes {
             match change {
                 Change::SessionKept { number, .. } => drop(self.heads.entry(*number).or_default()),
                 Change::SessionEnded(number) => drop(self.heads.remove(number)),
-                Change::Subscribed { .. }
+                Change::SessionAway { .. }
+                | Change::WillKept { .. }
+                | Change::WillOver(_)
+                | Change::Subscribed { .. }
                 | Change::Unsubscribed { .. }
                 | Change::RetainedSet(_)
                 | Change::RetainedCleared(_) => {}

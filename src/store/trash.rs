@@ -72,6 +72,11 @@ impl Trash {
         Ok(deleted)
     }
 
+    /// The first range cannot be deleted: its rows stay where they are.
+    pub fn give_up_first(&mut self) {
+        self.ranges.pop_front();
+    }
+
     /// What was deleted is committed.
     pub fn commit(&mut self, deleted: &Deleted) {
         self.ranges.drain(..deleted.ranges);

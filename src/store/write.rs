@@ -1,7 +1,7 @@
 //! One group, one transaction.
 
+use super::clock::Clock;
 use super::pack;
-use crate::base::Moment;
 use crate::broker::change::{Change, Run};
 use crate::broker::group::{Group, Slot};
 use crate::broker::message::Message;
@@ -9,16 +9,16 @@ use crate::broker::{MessageId, SessionNumber};
 use rusqlite::{CachedStatement, Connection, Result, Transaction, params};
 
 /// Writes a group into a transaction. Everything in it can be written twice without harm, because after a failed
-/// commit nobody knows whether it was kept. `base` is the store's clock at the start of this run.
-pub fn group(transaction: &Transaction<'_>, group: &Group, base: u64) -> Result<()> {
+/// commit nobody knows whether it was kept.
+pub fn group(transaction: &Transaction<'_>, group: &Group, clock: &Clock) -> Result<()> {
     for entry in &group.changes {
-        change(transaction, entry, base)?;
+        change(transaction, entry, clock)?;
     }
     if !group.messages.is_empty() {
         let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO msg VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
         for (place, slot) in group.messages.iter().enumerate() {
             if let Some(slot) = slot {
-                message(&mut insert, MessageId(group.first.0 + place as u64), slot, base)?;
+                message(&mut insert, MessageId(group.first.0 + place as u64), slot, clock)?;
             }
         }
     }
@@ -40,13 +40,7 @@ pub fn index_run(connection: &Connection, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the store's clock, so that lifetimes go on from here after a restart.
-pub fn clock(connection: &Connection, clock: u64) -> Result<()> {
-    connection.prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'clock'")?.execute([signed(clock)])?;
-    Ok(())
-}
-
-fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, base: u64) -> Result<()> {
+fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, clock: &Clock) -> Result<()> {
     let message = &slot.message;
     insert.execute(params![
         signed(id.0),
@@ -55,16 +49,16 @@ fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, base: u
         flags(message),
         message.payload(),
         properties(message),
-        expiry(message, base)
+        expiry(message, clock)
     ])?;
     Ok(())
 }
 
-fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
+fn change(connection: &Connection, change: &Change, clock: &Clock) -> Result<()> {
     match change {
         Change::SessionKept { number, client_id, expiry } => {
             // The client may have had another session, which ended in this group or in a run before.
-            let sql = "INSERT OR REPLACE INTO session VALUES(?1, ?2, ?3)";
+            let sql = "INSERT OR REPLACE INTO session VALUES(?1, ?2, ?3, NULL)";
             connection.prepare_cached(sql)?.execute(params![number.0, client_id, expiry])?;
             let sql = "UPDATE meta SET value = ?1 WHERE key = 'next_session' AND value < ?1";
             connection.prepare_cached(sql)?.execute([i64::from(number.0) + 1])?;
@@ -72,6 +66,27 @@ fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
         Change::SessionEnded(SessionNumber(number)) => {
             connection.prepare_cached("DELETE FROM session WHERE no = ?1")?.execute([number])?;
             connection.prepare_cached("DELETE FROM sub WHERE session = ?1")?.execute([number])?;
+            connection.prepare_cached("DELETE FROM will WHERE session = ?1")?.execute([number])?;
+        }
+        Change::SessionAway { number, ends } => {
+            let sql = "UPDATE session SET ends = ?2 WHERE no = ?1";
+            connection.prepare_cached(sql)?.execute(params![number.0, ends.map(|at| clock.stamp(at))])?;
+        }
+        Change::WillKept { session, due, will } => {
+            let sql = "INSERT OR REPLACE INTO will VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let message = &will.message;
+            connection.prepare_cached(sql)?.execute(params![
+                session.0,
+                clock.stamp(*due),
+                message.topic(),
+                flags(message),
+                message.payload(),
+                properties(message),
+                will.expiry
+            ])?;
+        }
+        Change::WillOver(session) => {
+            connection.prepare_cached("DELETE FROM will WHERE session = ?1")?.execute([session.0])?;
         }
         Change::Subscribed { session, filter, options, identifier } => {
             let sql = "INSERT OR REPLACE INTO sub VALUES(?1, ?2, ?3, ?4)";
@@ -90,7 +105,7 @@ fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
                 flags(message),
                 message.payload(),
                 properties(message),
-                expiry(message, base)
+                expiry(message, clock)
             ])?;
         }
         Change::RetainedCleared(topic) => {
@@ -109,8 +124,8 @@ fn properties(message: &Message) -> Option<&[u8]> {
     if bytes.is_empty() { None } else { Some(bytes) }
 }
 
-fn expiry(message: &Message, base: u64) -> Option<i64> {
-    message.expires.map(|at: Moment| signed(base.saturating_add(at.as_micros())))
+fn expiry(message: &Message, clock: &Clock) -> Option<i64> {
+    message.expires.map(|at| clock.stamp(at))
 }
 
 /// SQLite's integers are signed; ours never reach the upper half.

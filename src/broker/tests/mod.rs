@@ -13,3 +13,4 @@ mod shared;
 mod states;
 mod storm;
 mod support;
+mod times;

@@ -116,8 +116,19 @@ impl Disk {
                 memory.sessions.push((*number, client_id.clone(), *expiry));
                 memory.next_session = memory.next_session.max(SessionNumber(number.0 + 1));
             }
+            Change::SessionAway { number, ends } => {
+                memory.ends.retain(|(other, _)| other != number);
+                memory.ends.extend(ends.map(|ends| (*number, ends)));
+            }
+            Change::WillKept { session, due, will } => {
+                memory.wills.retain(|(other, _, _)| other != session);
+                memory.wills.push((*session, *due, (**will).clone()));
+            }
+            Change::WillOver(session) => memory.wills.retain(|(other, _, _)| other != session),
             Change::SessionEnded(number) => {
                 memory.sessions.retain(|(other, _, _)| other != number);
+                memory.ends.retain(|(other, _)| other != number);
+                memory.wills.retain(|(other, _, _)| other != number);
                 memory.subscriptions.retain(|(other, _, _, _)| other != number);
             }
             Change::Subscribed { session, filter, options, identifier } => {
@@ -149,6 +160,9 @@ impl Disk {
         Memory {
             boots: memory.boots + 1,
             next_session: memory.next_session,
+            damage: None,
+            ends: memory.ends.clone(),
+            wills: memory.wills.clone(),
             next_message: memory.next_message,
             sessions: memory.sessions.clone(),
             subscriptions: memory.subscriptions.clone(),
