@@ -3,6 +3,7 @@
 //! and told so if even that fits.
 
 use super::Broker;
+use super::connection::Connected;
 use super::ids::ConnectionId;
 use crate::base::Moment;
 use crate::mqtt::ReasonCode;
@@ -14,7 +15,7 @@ impl Broker {
     /// Appends a packet to what a client is sent, unless it is larger than the client takes.
     pub(super) fn send(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
         self.counters.packets_sent += 1;
-        let limit = self.connected(to).map_or(usize::MAX, |connected| connected.packet_size_max());
+        let limit = self.connected(to).map_or(usize::MAX, Connected::packet_size_max);
         let outbox = self.outboxes.append(to);
         let start = outbox.len();
         encode(outbox);
