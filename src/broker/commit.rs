@@ -53,6 +53,7 @@ impl Broker {
     fn take_group(&mut self, now: Moment, states: Vec<SessionState>) -> Box<Group> {
         let trash = self.store.blocks.take_trash(self.store.open.group().first);
         let mut group = self.store.open.take(now, states);
+        self.store.unsettled.taken();
         (group.trash, group.completed) = (trash, std::mem::take(&mut self.store.completed));
         group
     }
@@ -113,6 +114,7 @@ impl Broker {
         self.store.failures = 0;
         self.counters.commits += 1;
         self.store.open.committed(&group);
+        self.store.unsettled.committed();
         for held in group.answers {
             self.speak(held);
         }

@@ -51,6 +51,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unsettled;
 pub mod will;
 
 pub use connection::{Arrival, Origin};
@@ -149,6 +150,8 @@ struct StoreSide {
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
     dirty_retained: std::collections::BTreeSet<Box<str>>,
+    /// Sessions whose beginning or end is not committed.
+    unsettled: unsettled::Unsettled,
     stopping: bool,
 }
 
@@ -171,6 +174,12 @@ impl Broker {
     /// Says what holds for the clients of each listener, in the order of their ids. Told before the first opens.
     pub fn set_listeners(&mut self, rules: Vec<ListenerRules>) {
         self.listeners = Listeners::new(rules);
+    }
+
+    /// A start is to read no more than about so many bytes of what was stored last; by default
+    /// [`INDEX_BYTES`](crate::base::limits::INDEX_BYTES).
+    pub fn set_index_bytes(&mut self, bytes: usize) {
+        self.store.index.bytes_max = bytes;
     }
 
     /// Takes bytes that came over a connection and handles every whole packet in them.

@@ -279,6 +279,7 @@ impl StoreSide {
             dirty_sessions: vec![],
             waiting: vec![],
             dirty_retained: std::collections::BTreeSet::new(),
+            unsettled: super::unsettled::Unsettled::default(),
             stopping: false,
         }
     }
