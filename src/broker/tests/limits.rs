@@ -241,9 +241,14 @@ fn narrow(bench: &mut Bench, id: Id, size: u32, client: &str) -> Vec<Got> {
 #[test]
 fn every_packet_keeps_to_the_size_that_the_client_takes() {
     // CONNACK has 16 bytes, and 12 more for an identifier such as `auto-0-1`.
-    for (size, client, answer) in
-        [(16, "c", Some(0)), (15, "c", Some(0x95)), (27, "", Some(0)), (26, "", Some(0x95)), (5, "$own", Some(0x85)), (4, "c", None)]
-    {
+    for (size, client, answer) in [
+        (16, "c", Some(0)),
+        (15, "c", Some(0x95)),
+        (27, "", Some(0)),
+        (26, "", Some(0x95)),
+        (5, "$own", Some(0x85)),
+        (4, "c", None),
+    ] {
         let mut bench = Bench::new();
         let expected: Vec<Got> = answer.map(|reason| Got::Connack { present: false, reason }).into_iter().collect();
         assert_eq!(narrow(&mut bench, 1, size, client), expected, "{size} {client:?}");
