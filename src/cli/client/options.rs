@@ -86,7 +86,7 @@ pub struct ConnectArgs {
 }
 
 /// Whom to trust over TLS, and who says so. Each of these asks for TLS.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(multiple = true, conflicts_with = "unix")]
 struct TlsArgs {
     /// PEM file of the authorities that may vouch for the broker
