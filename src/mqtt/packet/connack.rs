@@ -44,7 +44,8 @@ impl<'a> Connack<'a> {
         if !reader.is_empty() {
             return Err(DecodeError::Malformed("CONNACK has bytes behind its end"));
         }
-        Ok(Connack { session_present: flags & 1 != 0, reason, properties })
+        // 3.1 has no such flag: the byte is reserved.
+        Ok(Connack { session_present: flags & 1 != 0 && version != Version::V31, reason, properties })
     }
 
     /// Appends the whole packet. Nothing is appended where the version has no code for the reason: the
