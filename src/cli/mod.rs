@@ -6,6 +6,7 @@
 mod acl;
 mod check;
 mod client;
+mod image;
 mod import;
 mod log;
 mod publish;
@@ -15,6 +16,7 @@ mod request;
 mod run;
 mod secret;
 mod subscribe;
+mod update;
 mod user;
 mod users_file;
 
@@ -74,6 +76,10 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Update the card's system, or go back.
+    Update(update::UpdateArgs),
+    /// Make what belongs to the card.
+    Image(image::ImageArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -95,6 +101,8 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Update(args) => update::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

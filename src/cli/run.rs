@@ -31,6 +31,10 @@ pub struct RunArgs {
     /// a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
+    /// File to write the machine's uptime to, in seconds, once a second; who supervises may take a file that stands
+    /// still for a gateway that hangs
+    #[arg(long, value_name = "FILE")]
+    heartbeat: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -65,7 +69,7 @@ fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)
     };
     let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
     let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, access, listeners }
+    Options { settings, has_house, data_directory, access, listeners, heartbeat: args.heartbeat }
 }
 
 fn announce(started: &Started, settings: &Settings) {

@@ -7,6 +7,7 @@
 mod access;
 mod error;
 mod heart;
+mod heartbeat;
 mod limits;
 mod listen;
 mod reload;
@@ -51,6 +52,8 @@ pub struct Options {
     pub access: Option<(UsersFile, Access)>,
     /// Where clients come in.
     pub listeners: Vec<ListenerSettings>,
+    /// The file that the heart beats into, if somebody looks at it.
+    pub heartbeat: Option<PathBuf>,
 }
 
 /// What is there when the gateway is ready.
@@ -108,6 +111,9 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let house = options.has_house.then(|| Arc::new(options.settings));
     life.begin(&side, house, Connect::new(door))?;
     reload::begin(&side, certificates, users, inlet)?;
+    if let Some(file) = options.heartbeat {
+        heart.spawn(heartbeat::beat(file));
+    }
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
     let parts =
