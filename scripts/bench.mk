@@ -2,8 +2,12 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench
+.PHONY: bench gates
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
 	cargo bench --bench compare -- $(ARGS)
+
+gates: ## count instructions and system calls for each message; fails where a bound is not kept
+	scripts/setup.sh gates
+	cargo bench --bench compare -- --gates $(ARGS)

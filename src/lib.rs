@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
-//! | 2 | [`broker`], [`access`], [`device`], [`config`] | decisions, as plain state machines: no clock, disk, socket or thread |
+//! | 2 | [`broker`], [`access`], [`device`], [`rules`], [`config`], [`load`] | decisions, as plain state machines: no clock, disk, socket or thread |
 //! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
@@ -23,11 +23,13 @@ pub mod daemon;
 pub mod device;
 #[cfg(feature = "daemon")]
 pub mod drivers;
+pub mod load;
 pub mod mqtt;
 #[cfg(feature = "daemon")]
 pub mod net;
 #[cfg(feature = "daemon")]
 pub mod password;
+pub mod rules;
 #[cfg(feature = "daemon")]
 pub mod store;
 #[cfg(feature = "daemon")]

@@ -20,8 +20,6 @@ mod report;
 mod results;
 #[path = "../benches/compare/scenario.rs"]
 mod scenario;
-#[path = "../benches/compare/tally.rs"]
-mod tally;
 #[path = "../benches/compare/wire.rs"]
 mod wire;
 
@@ -66,59 +64,6 @@ mod wire_tests {
         for bytes in [&[0x36, 4, 0, 1, b'a', 0][..], &[0x30, 0xFF, 0xFF, 0xFF, 0xFF], &[0x30, 2, 0, 9], &[0x40, 1, 0]] {
             assert!(decode(bytes).is_err(), "{bytes:?}");
         }
-    }
-}
-
-mod tally_tests {
-    use crate::tally::{Faults, PAYLOAD_MIN, Stamp, Tally};
-
-    fn tally(sequences: &[u64]) -> Tally {
-        let mut tally = Tally::new(1, 1);
-        for &sequence in sequences {
-            tally.arrived(0, Stamp { publisher: 0, sequence, sent_at_ns: 0 });
-        }
-        tally
-    }
-
-    #[test]
-    fn a_stamp_comes_back_as_it_was_written() {
-        let stamp = Stamp { publisher: 3, sequence: 1 << 40, sent_at_ns: u64::MAX };
-        let mut payload = [0; PAYLOAD_MIN];
-        stamp.write(&mut payload);
-        assert_eq!(Stamp::read(&payload), Some(stamp));
-        assert_eq!(Stamp::read(&payload[1..]), None);
-    }
-
-    #[test]
-    fn messages_in_order_are_no_fault() {
-        let tally = tally(&[0, 1, 2, 3]);
-        assert_eq!(tally.faults(|_, _| 4), Faults::default());
-        assert_eq!(tally.delivered(), 4);
-    }
-
-    #[test]
-    fn loss_is_counted_in_the_middle_and_at_the_end() {
-        assert_eq!(tally(&[0, 2]).faults(|_, _| 5), Faults { lost: 3, ..Faults::default() });
-    }
-
-    #[test]
-    fn a_message_that_comes_late_is_reordered_and_not_lost() {
-        assert_eq!(tally(&[0, 2, 1]).faults(|_, _| 3), Faults { reordered: 1, ..Faults::default() });
-    }
-
-    #[test]
-    fn a_message_that_comes_twice_is_a_duplicate_even_late() {
-        assert_eq!(
-            tally(&[0, 2, 1, 1, 0]).faults(|_, _| 3),
-            Faults { duplicated: 2, reordered: 1, ..Faults::default() }
-        );
-    }
-
-    #[test]
-    fn a_message_nobody_was_to_get_is_a_stray() {
-        let mut tally = tally(&[0]);
-        tally.arrived(0, Stamp { publisher: 9, sequence: 0, sent_at_ns: 0 });
-        assert_eq!(tally.faults(|_, _| 0), Faults { stray: 2, ..Faults::default() });
     }
 }
 
@@ -193,7 +138,7 @@ mod report_tests {
 
     #[test]
     fn a_table_is_aligned_by_characters_not_bytes() {
-        let table = align(&[["a→b", "x", "n"], ["c", "y", "10"]].map(|line| line.map(str::to_owned)));
+        let table = align::<3, 2>(&[["a→b", "x", "n"], ["c", "y", "10"]].map(|line| line.map(str::to_owned)));
         assert_eq!(table, "| a→b | x |  n |\n|-----|---|---:|\n| c   | y | 10 |\n");
     }
 }

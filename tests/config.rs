@@ -122,11 +122,16 @@ fn the_manual_has_every_key() {
         format!(
             "[device.d]\ndriver = \"line\"\n{stray}\nread = {{ {stray} }}\nprop.p = {{ {stray} }}\nout.o = {{ {stray} }}"
         ),
+        format!(
+            "[device.e]\ndriver = \"modbus\"\n{stray}\nreg.r = {{ {stray}, report = {{ {stray} }} }}\nout.o = {{ {stray} }}"
+        ),
+        format!("[device.f]\ndriver = \"dsmr\"\n{stray}\n[device.g]\ndriver = \"system\"\n{stray}"),
+        format!("[device.h]\ndriver = \"iio\"\n{stray}\nmatch = {{ {stray} }}"),
     ];
     let file = Source::new("stray.toml", format!("schema = 1\n{}", sections.join("\n")));
     let found = check(&[file]).expect_err("stray keys");
     let hints: Vec<&str> = found.iter().filter_map(|problem| problem.hint.strip_prefix("known here: ")).collect();
-    assert_eq!(hints.len(), 20, "{hints:?}");
+    assert_eq!(hints.len(), 28, "{hints:?}");
     let code = manual.split('`').skip(1).step_by(2);
     let words: BTreeSet<&str> = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
     for key in hints.iter().flat_map(|hint| hint.split(", ")).map(|key| key.trim_matches('`')) {
@@ -148,15 +153,21 @@ fn the_whole_form_is_read_as_it_is_written() {
     let ids: Vec<&str> = settings.devices.iter().map(|device| device.id.as_str()).collect();
     assert_eq!(ids, ["blind", "door", "flow", "greenhouse"]);
     let DriverSettings::Gpio(blind) = &settings.devices[0].driver else { panic!("the blind is on GPIO lines") };
-    let interlock = blind.interlock.as_ref().expect("an interlock");
-    assert_eq!((interlock.outputs.as_slice(), interlock.dead_time), ([0, 1].as_slice(), Duration::from_millis(500)));
-    assert_eq!(blind.outputs[interlock.outputs[0]].id, "up");
-    assert_eq!(blind.outputs[0].output.max_on, Some(Duration::from_secs(45)));
+    let [own, wide] = settings.interlocks.as_slice() else { panic!("two interlocks") };
+    assert_eq!((own.outputs.join(" ").as_str(), own.dead_time), ("blind/up blind/down", Duration::from_millis(500)));
+    assert_eq!(
+        (wide.outputs.join(" ").as_str(), wide.dead_time),
+        ("blind/down greenhouse/pump", Duration::from_secs(2))
+    );
+    let up = &blind.outputs[0].output;
+    assert_eq!((up.max_on, up.min_off), (Some(Duration::from_secs(45)), Some(Duration::from_secs(1))));
     let DriverSettings::Onewire(flow) = &settings.devices[2].driver else { panic!("the flow is a 1-Wire sensor") };
     assert_eq!((flow.rom.as_str(), flow.reject.max_step), ("28-0316a2795cff", Some(8.0)));
     let DriverSettings::Line(greenhouse) = &settings.devices[3].driver else { panic!("a line device") };
-    assert_eq!(greenhouse.properties[0].range, Some((-40.0, 85.0)));
+    assert_eq!(greenhouse.properties[0].property.report.range, Some((-40.0, 85.0)));
     assert_eq!(greenhouse.outputs[0].write, "PUMP={int}\n");
+    let heartbeat = greenhouse.outputs[0].output.heartbeat.as_ref().expect("a heartbeat");
+    assert_eq!((heartbeat.topic.as_str(), heartbeat.lost_after), ("garden/alive", Duration::from_mins(10)));
 }
 
 #[test]

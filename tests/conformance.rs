@@ -1,4 +1,5 @@
-//! One test for each normative statement that binds a server, for MQTT 5.0 and 3.1.1, against the real binary over TCP.
+//! One test for each normative statement that binds a server, for MQTT 5.0 and 3.1.1, against the real binary over TCP. The same tests
+//! run over WebSocket in `conformance_websocket`.
 //!
 //! Above each test stands which statements it holds, by version. `docs/conformance.md` is made from that and from the
 //! lists of all statements in `conformance/statements`; the test of the table tells how.
@@ -10,6 +11,7 @@ mod support;
 mod conformance {
     mod acknowledge;
     mod alias;
+    mod authenticate;
     mod connack;
     mod connect;
     mod connect_payload;
@@ -32,3 +34,13 @@ mod conformance {
 
 #[path = "daemon/malformed/notation.rs"]
 mod notation;
+
+/// What carries the packets of these tests.
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "one binary of tests has one transport")]
+enum Transport {
+    Tcp,
+    WebSocket,
+}
+
+const TRANSPORT: Transport = Transport::Tcp;

@@ -7,7 +7,9 @@ mod support;
 
 mod daemon {
     mod access;
+    mod bench;
     mod commands;
+    mod damage;
     mod delivery;
     mod demo;
     mod disk;

@@ -5,6 +5,8 @@ mod drivers {
     mod gpio;
     mod hub;
     mod line;
+    mod modbus;
     mod observer;
     mod onewire;
+    mod transcripts;
 }

@@ -16,5 +16,4 @@ mod transports {
     mod tls;
     mod unix;
     mod websocket;
-    mod websocket_client;
 }

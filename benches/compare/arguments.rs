@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::gates::work::Work;
 use crate::peer::Peer;
 use crate::scenario::{Effort, Scenario};
 
@@ -42,6 +43,15 @@ pub struct Arguments {
     /// Serves as the floor on this port of the loopback, and does nothing else.
     #[arg(long, value_name = "PORT")]
     pub floor: Option<u16>,
+    /// Only counts instructions and system calls for each message; exits with 1 if a bound is not kept.
+    #[arg(long)]
+    pub gates: bool,
+    /// Does this work of the library, for counting, and nothing else.
+    #[arg(long, value_enum, hide = true)]
+    pub work: Option<Work>,
+    /// How often.
+    #[arg(long, default_value_t = 1, hide = true)]
+    pub times: u64,
     /// Added by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -59,7 +69,7 @@ impl Arguments {
     }
 
     /// Without `cargo bench` around it, this is a test.
-    fn is_quick(&self) -> bool {
+    pub fn is_quick(&self) -> bool {
         self.quick || !self.bench
     }
 

@@ -3,8 +3,9 @@
 //! Two steps: the first is the aim from the start, half of mosquitto's CPU; the second is close to the limit that the
 //! floor shows. At a low rate the kernel's share dominates and the floor itself is above half, so there both are one.
 
-use crate::scenario::{Figure, Scenario, Shape};
+use crate::scenario::{Figure, Scenario};
 use crate::wire::QoS;
+use gatehouse::load::Shape;
 
 /// A row of the table: one figure of one scenario, with what is aimed at.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +78,17 @@ fn rows_of(scenario: Scenario) -> Vec<Row> {
             row(Figure::MemoryPerClient, ratio(0.5), Some(Goal::Absolute(740.0)), None),
             row(Figure::MemoryEmpty, None, ratio(0.65), None),
             shown(Figure::IdleCpu),
+        ],
+        Scenario::Wildcards => vec![
+            row(Figure::CpuPerMessage, ratio(0.5), ratio(0.15), None),
+            row(Figure::CpuPerSubscription, ratio(0.5), ratio(0.46), None),
+            row(Figure::MemoryPerSubscription, None, Some(Goal::Absolute(340.0)), None),
+        ],
+        Scenario::Retained => vec![
+            row(Figure::MainCpuPerRetained, ratio(0.5), ratio(0.15), None),
+            shown(Figure::CpuPerRetained),
+            row(Figure::CpuPerReplayed, ratio(0.5), ratio(0.08), None),
+            row(Figure::MemoryPerRetained, None, Some(Goal::Absolute(380.0)), None),
         ],
     }
 }

@@ -15,6 +15,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// SIGINT, SIGTERM and SIGHUP, held back from now on and asked for.
 pub struct Interrupt {
+    mask: SigSet,
     signals: SignalFd,
     checked_at: Cell<Instant>,
 }
@@ -29,7 +30,16 @@ impl Interrupt {
         mask.thread_block().map_err(Failure::errno("sigmask"))?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(Failure::errno("signalfd"))?;
-        Ok(Self { signals, checked_at: Cell::new(Instant::now()) })
+        Ok(Self { mask, signals, checked_at: Cell::new(Instant::now()) })
+    }
+
+    /// Does `start` with signals let through: a child inherits what is held back, and would not hear that it is to stop.
+    pub fn let_through<T>(&self, start: impl FnOnce() -> T) -> Result<T, Failure> {
+        self.check()?;
+        self.mask.thread_unblock().map_err(Failure::errno("sigmask"))?;
+        let started = start();
+        self.mask.thread_block().map_err(Failure::errno("sigmask"))?;
+        Ok(started)
     }
 
     /// Fails once a signal has come.

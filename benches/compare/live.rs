@@ -6,13 +6,14 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use crate::fleet::{Fleet, Introduction, Receiver};
+use crate::fleet::{Fleet, Introduction, Receiver, STALL};
 use crate::interrupt::Interrupt;
 use crate::numbers::{float, micros, per, percentile};
 use crate::process::{Broker, own_cpu_ns};
-use crate::scenario::{Effort, Figure, Sample, Shape};
-use crate::tally::{PAYLOAD_MIN, Stamp, Tally};
+use crate::scenario::{Effort, Figure, Sample};
 use crate::wire::{self, Ack, Packet, QoS};
+use gatehouse::load::Shape;
+use gatehouse::load::{Faults, PAYLOAD_MIN, Stamp, Tally};
 
 /// Bytes of a payload.
 pub const PAYLOAD: usize = 64;
@@ -33,14 +34,7 @@ pub fn measure(
     broker: &Broker,
     interrupt: &Interrupt,
 ) -> Result<Sample, Failure> {
-    let mut fleet = Fleet::new(broker.address(), interrupt)?;
-    let mut flow = Flow::new(shape, qos, rate);
-    fleet.admit(&subscribers(shape, qos), &mut flow)?;
-    fleet.admit(&Introduction::publishers(shape.publishers()), &mut flow)?;
-    if let Some(rate) = rate {
-        fleet.tick(Duration::from_secs(1) / rate)?;
-    }
-
+    let (mut fleet, mut flow) = connect((shape, qos, rate), broker, interrupt)?;
     flow.begin();
     flow.run(&mut fleet, effort.warm_up)?;
     let before = Reading::take(broker, &flow)?;
@@ -49,6 +43,45 @@ pub fn measure(
     let after = Reading::take(broker, &flow)?;
     flow.settle(&mut fleet)?;
     Ok(flow.sample(&before, &after))
+}
+
+/// Sends so many messages and waits for all of them, with nothing measured. Gives the faults.
+pub fn send(
+    (shape, qos, rate): (Shape, QoS, Option<u32>),
+    messages: u64,
+    broker: &Broker,
+    interrupt: &Interrupt,
+) -> Result<Faults, Failure> {
+    let (mut fleet, mut flow) = connect((shape, qos, rate), broker, interrupt)?;
+    flow.messages_max = messages;
+    flow.begin();
+    let mut progress = (0, Instant::now());
+    while flow.sent < messages {
+        flow.publish_due(&mut fleet, Instant::now());
+        fleet.turn(SETTLE, &mut flow)?;
+        if flow.sent > progress.0 {
+            progress = (flow.sent, Instant::now());
+        } else if progress.1.elapsed() > STALL {
+            return Err(Failure::Stalled(STALL.as_secs(), "messages were to be sent"));
+        }
+    }
+    flow.settle(&mut fleet)?;
+    Ok(flow.faults())
+}
+
+fn connect<'a>(
+    (shape, qos, rate): (Shape, QoS, Option<u32>),
+    broker: &Broker,
+    interrupt: &'a Interrupt,
+) -> Result<(Fleet<'a>, Flow), Failure> {
+    let mut fleet = Fleet::new(broker.address(), interrupt)?;
+    let mut flow = Flow::new(shape, qos, rate);
+    fleet.admit(&subscribers(shape, qos), &mut flow)?;
+    fleet.admit(&Introduction::publishers(shape.publishers()), &mut flow)?;
+    if let Some(rate) = rate {
+        fleet.tick(Duration::from_secs(1) / rate)?;
+    }
+    Ok((fleet, flow))
 }
 
 fn subscribers(shape: Shape, qos: QoS) -> Vec<Introduction> {
@@ -69,6 +102,7 @@ struct Flow {
     publishers: Vec<Publisher>,
     next_publisher: usize,
     sent: u64,
+    messages_max: u64,
     began: Instant,
     tally: Tally,
     /// ns from write to read; kept only where messages come at a rate.
@@ -93,6 +127,7 @@ impl Flow {
             publishers: (0..shape.publishers()).map(publisher).collect(),
             next_publisher: 0,
             sent: 0,
+            messages_max: u64::MAX,
             began: Instant::now(),
             tally: Tally::new(shape.publishers(), shape.subscribers()),
             latencies: Vec::new(),
@@ -145,7 +180,7 @@ impl Flow {
             Some(rate) => (elapsed.as_micros() as u64 * u64::from(rate) / 1_000_000).saturating_sub(self.sent),
             None => self.outstanding_max().saturating_sub(self.outstanding()).div_ceil(self.shape.deliveries()),
         };
-        for _ in 0..due {
+        for _ in 0..due.min(self.messages_max - self.sent) {
             let Some(publisher) = self.free_publisher() else { return };
             self.publish(fleet, publisher, elapsed);
         }
@@ -210,11 +245,15 @@ impl Flow {
             sample.set(Figure::LatencyMedian, micros(float(percentile(&mut self.latencies, 500))));
             sample.set(Figure::LatencyTail, micros(float(percentile(&mut self.latencies, 999))));
         }
-        sample.faults = self.tally.faults(|publisher, subscriber| {
+        sample.faults = self.faults();
+        sample
+    }
+
+    fn faults(&self) -> Faults {
+        self.tally.faults(|publisher, subscriber| {
             let receives = self.shape.receivers(publisher).contains(&subscriber);
             if receives { self.publishers[publisher].sequence } else { 0 }
-        });
-        sample
+        })
     }
 }
 

@@ -7,9 +7,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `scenario`, `goals` | what is measured and what is aimed at |
-//! | `live`, `offline`, `idle` | the loads |
+//! | `live`, `offline`, `idle`, `tables` | the loads |
 //! | `fleet`, `socket`, `wire` | many client connections on one thread, one connection, packets |
-//! | `tally`, `numbers` | exact counting, medians |
+//! | `numbers` | medians; what is counted exactly is counted by `gatehouse::load` |
+//! | `gates` | instructions and system calls for each message, counted |
 //! | `peer`, `process`, `floor` | the brokers, a broker as a process, our own lower limit |
 //! | `results`, `report`, `machine` | medians and verdicts, table, page and JSON |
 //! | `interrupt`, `failure` | ways a measurement ends early |
@@ -21,6 +22,7 @@ mod arguments;
 mod failure;
 mod fleet;
 mod floor;
+mod gates;
 mod goals;
 mod idle;
 mod interrupt;
@@ -34,7 +36,7 @@ mod report;
 mod results;
 mod scenario;
 mod socket;
-mod tally;
+mod tables;
 mod wire;
 
 use std::fs;
@@ -47,6 +49,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
+use crate::gates::{Counter, Gates};
 use crate::interrupt::Interrupt;
 use crate::machine::Machine;
 use crate::peer::{Peer, Programs};
@@ -54,7 +57,7 @@ use crate::process::Broker;
 use crate::report::{Report, number};
 use crate::results::Results;
 use crate::scenario::{Effort, Figure, Sample, Scenario};
-use crate::tally::Faults;
+use gatehouse::load::Faults;
 
 /// Where brokers keep their files: on the disk of the build, since a temporary directory may be memory.
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
@@ -63,9 +66,14 @@ const SPARE_DESCRIPTORS: u64 = 200;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = match arguments.floor {
-        Some(port) => floor::serve(port).map(|()| true),
-        None => compare(&arguments),
+    let ended = match (arguments.floor, arguments.work) {
+        (Some(port), _) => floor::serve(port).map(|()| true),
+        (None, Some(work)) => {
+            work.run(arguments.times);
+            Ok(true)
+        }
+        (None, None) if arguments.gates => count(&arguments),
+        (None, None) => compare(&arguments),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -110,6 +118,16 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
         fs::write(file, report.page()).map_err(Failure::system("page"))?;
     }
     Ok(is_complete && results.faults(Peer::Gatehouse) == Faults::default())
+}
+
+/// Counts instructions and system calls; whether all bounds are kept.
+fn count(arguments: &Arguments) -> Result<bool, Failure> {
+    let programs = Programs::new(arguments.gatehouse.clone(), arguments.mosquitto.clone())?;
+    let interrupt = Interrupt::new()?;
+    let counter = Counter { programs: &programs, interrupt: &interrupt, is_quick: arguments.is_quick() };
+    let gates = Gates::count(&counter)?;
+    println!("\n{}", gates.table());
+    Ok(gates.are_met())
 }
 
 /// What every run needs.
@@ -175,6 +193,8 @@ impl Bench {
             Scenario::Offline => offline::measure_queues(&self.effort, &broker, &self.interrupt),
             Scenario::Durable => offline::measure_acknowledgement(&self.effort, &broker, &self.interrupt),
             Scenario::Idle => idle::measure(&self.effort, &broker, &self.interrupt),
+            Scenario::Wildcards => tables::measure_wildcards(&self.effort, &broker, &self.interrupt),
+            Scenario::Retained => tables::measure_retained(&self.effort, &broker, &self.interrupt),
         }
     }
 }
@@ -197,6 +217,9 @@ fn brief(sample: &Sample) -> String {
         Figure::MessagesPerSecond,
         Figure::LatencyMedian,
         Figure::MemoryPerClient,
+        Figure::MemoryPerSubscription,
+        Figure::MainCpuPerRetained,
+        Figure::MemoryPerRetained,
     ] {
         if let Some(value) = sample.figures.get(&figure) {
             parts.push(format!("{} {}", number(Some(*value)), figure.title()));

@@ -12,8 +12,8 @@ use crate::live::{PAYLOAD, SETTLE, WINDOW};
 use crate::numbers::{float, micros, per, percentile};
 use crate::process::Broker;
 use crate::scenario::{Effort, Figure, Sample};
-use crate::tally::{Stamp, Tally};
 use crate::wire::{self, Ack, Packet, QoS};
+use gatehouse::load::{Stamp, Tally};
 
 /// Sessions whose clients are away.
 const SESSIONS: usize = 100;

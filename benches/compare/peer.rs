@@ -76,7 +76,7 @@ impl Peer {
         match (self, scenario) {
             (Self::Gatehouse | Self::Mosquitto, _) | (Self::Floor, Scenario::Idle) => true,
             (Self::Floor, Scenario::Live { qos, .. }) => *qos != QoS::ExactlyOnce,
-            (Self::Floor, Scenario::Offline | Scenario::Durable) => false,
+            (Self::Floor, Scenario::Offline | Scenario::Durable | Scenario::Wildcards | Scenario::Retained) => false,
         }
     }
 

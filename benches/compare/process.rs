@@ -1,13 +1,15 @@
 //! A broker as a process: started on a port of its own in a directory of its own, measured from outside, always stopped.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -37,20 +39,34 @@ pub struct Broker {
 impl Broker {
     /// Starts `peer` below `parent` and waits until it accepts a client.
     pub fn start(peer: Peer, programs: &Programs, parent: &Path, interrupt: &Interrupt) -> Result<Self, Failure> {
+        Self::start_under(|_| Vec::new(), peer, programs, parent, interrupt)
+    }
+
+    /// The same below another program, such as valgrind: `wrapper` gives its words, for the directory of the broker.
+    /// It must leave the process id to the broker.
+    pub fn start_under(
+        wrapper: impl FnOnce(&Path) -> Vec<OsString>,
+        peer: Peer,
+        programs: &Programs,
+        parent: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new()
             .prefix(&format!("{peer}-"))
             .tempdir_in(parent)
             .map_err(Failure::system("directory of a broker"))?;
         let address = free_address().map_err(Failure::system("free port"))?;
         let log = File::create(directory.path().join("log")).map_err(Failure::system("log of a broker"))?;
-        let child = peer
-            .command(programs, address, directory.path())?
+        let command = peer.command(programs, address, directory.path())?;
+        let mut command = under(&wrapper(directory.path()), command);
+        command
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(Failure::system("log of a broker"))?)
             .stderr(log)
             // Ctrl-C is for this program, which then stops the broker.
-            .process_group(0)
-            .spawn()
+            .process_group(0);
+        let child = interrupt
+            .let_through(|| command.spawn())?
             .map_err(|error| Failure::NotStarted(format!("{peer}: {error}")))?;
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id is a positive i32"));
         // From here on a failure drops the broker and so kills the child.
@@ -81,6 +97,21 @@ impl Broker {
         String::from_utf8_lossy(tail).trim().to_owned()
     }
 
+    /// Stops it in order, as a person would, and leaves its directory for a last look.
+    pub fn stop(mut self, interrupt: &Interrupt) -> Result<TempDir, Failure> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id is a positive i32"));
+        kill(pid, Signal::SIGTERM).map_err(Failure::errno("kill"))?;
+        let deadline = Instant::now() + READY_LIMIT;
+        while self.child.try_wait().map_err(Failure::system("wait"))?.is_none() {
+            if Instant::now() > deadline {
+                return Err(Failure::Stalled(READY_LIMIT.as_secs(), "a broker was to stop"));
+            }
+            interrupt.rest(READY_INTERVAL)?;
+        }
+        let empty = tempfile::tempdir().map_err(Failure::system("directory of a broker"))?;
+        Ok(std::mem::replace(&mut self.directory, empty))
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -94,6 +125,14 @@ impl Broker {
     /// CPU time it has used in ns, user and system, all threads.
     pub fn cpu_ns(&self) -> Result<u64, Failure> {
         read_clock(self.cpu_clock)
+    }
+
+    /// CPU time its main thread has used in ns, user and system.
+    pub fn main_thread_cpu_ns(&self) -> Result<u64, Failure> {
+        let file = format!("/proc/{}/schedstat", self.child.id());
+        let text = fs::read_to_string(file).map_err(Failure::system("/proc"))?;
+        let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+        first.ok_or_else(|| Failure::NotPossible("/proc shows no CPU time of a thread".into()))
     }
 
     /// Resident memory, in bytes. The rollup is exact, while the counter of `status` lags behind by a batch per CPU.
@@ -121,6 +160,14 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// `command` as the words behind those of `wrapper`.
+fn under(wrapper: &[OsString], command: Command) -> Command {
+    let Some((program, words)) = wrapper.split_first() else { return command };
+    let mut whole = Command::new(program);
+    whole.args(words).arg(command.get_program()).args(command.get_args());
+    whole
 }
 
 /// CPU time this process has used, in ns.

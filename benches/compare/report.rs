@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::results::{Results, Verdict};
 use crate::scenario::{Effort, Figure};
-use crate::tally::Faults;
+use gatehouse::load::Faults;
 
 /// A finished run.
 pub struct Report<'a> {
@@ -55,7 +55,7 @@ impl Report<'_> {
             last_scenario = scenario;
             lines.push(self.cells(row, shown));
         }
-        align(&lines)
+        align::<{ HEAD.len() }, TEXT_COLUMNS>(&lines)
     }
 
     fn cells(&self, row: &Row, scenario: String) -> [String; HEAD.len()] {
@@ -111,7 +111,7 @@ impl Report<'_> {
         let Machine { processor, processors, kernel, system, load } = self.machine;
         let versions = list(self.versions.iter().map(|(peer, version)| format!("{peer}: {version}")));
         let faults = list(self.faults().lines().map(str::to_owned));
-        let Effort { measured, idle_clients, queued, .. } = self.effort;
+        let Effort { measured, idle_clients, queued, subscriptions, retained, .. } = self.effort;
         format!(
             "# Benchmarks\n\n\
              Written by `make bench ARGS=\"{arguments} --write docs/benchmarks.md\"`; do not edit.\n\n\
@@ -119,7 +119,8 @@ impl Report<'_> {
              fresh process and an empty directory. Shown are medians over the rounds, and ratios of medians. Brokers \
              and load share the machine and talk over the loopback; live traffic is measured for {seconds} s a run, \
              with payloads of 64 bytes; {idle_clients} idle clients hold one subscription each; {queued} messages are \
-             queued. CPU time is the broker's own, user and system, from the kernel's clock of the process. Gatehouse \
+             queued, {retained} retained; {subscriptions} subscriptions, three of four with wildcards, are held by 100 \
+             clients. CPU time is the broker's own, user and system, from the kernel's clock of the process. Gatehouse \
              keeps its promises to the disk (persistence on, default limits), mosquitto runs in memory only, with \
              `max_inflight_messages 100` and `max_queued_messages 0`. The floor is our own relay that does one read \
              and one write per ready socket and turn and keeps no state: the limit for plain sockets. CPU time varies \
@@ -210,19 +211,20 @@ pub fn number(value: Option<f64>) -> String {
 }
 
 /// Lines of cells as a pipe table: text to the left, numbers to the right.
-pub fn align<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+/// The first `TEXT` columns are text.
+pub fn align<const COLUMNS: usize, const TEXT: usize>(lines: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let mut table: Vec<String> = lines.iter().map(|line| pipe_line(line, &widths)).collect();
-    let rule = |column: usize| if column < TEXT_COLUMNS { "-" } else { ":" };
+    let mut table: Vec<String> = lines.iter().map(|line| pipe_line::<COLUMNS, TEXT>(line, &widths)).collect();
+    let rule = |column: usize| if column < TEXT { "-" } else { ":" };
     let dashes = widths.iter().enumerate().map(|(column, width)| format!("|{}{}", "-".repeat(width + 1), rule(column)));
     table.insert(1, dashes.collect::<String>() + "|\n");
     table.concat()
 }
 
-fn pipe_line(cells: &[String], widths: &[usize]) -> String {
+fn pipe_line<const COLUMNS: usize, const TEXT: usize>(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let padded = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
-        if column < TEXT_COLUMNS { format!("| {cell:<width$} ") } else { format!("| {cell:>width$} ") }
+        if column < TEXT { format!("| {cell:<width$} ") } else { format!("| {cell:>width$} ") }
     });
     padded.collect::<String>() + "|\n"
 }

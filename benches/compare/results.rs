@@ -6,7 +6,7 @@ use crate::goals::{Goal, Row};
 use crate::numbers::median;
 use crate::peer::Peer;
 use crate::scenario::{Figure, Sample, Scenario};
-use crate::tally::Faults;
+use gatehouse::load::Faults;
 
 /// Everything one run has measured.
 #[derive(Default)]

@@ -2,86 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::time::Duration;
 
+use gatehouse::load::{Faults, Shape};
 use serde::Serialize;
 
-use crate::tally::Faults;
 use crate::wire::QoS;
-
-/// Who publishes to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// So many publishers, one subscriber to all of them by a wildcard.
-    FanIn(usize),
-    /// One publisher, so many subscribers.
-    FanOut(usize),
-    /// So many publishers with a subscriber each.
-    Pairs(usize),
-}
-
-impl Shape {
-    /// Number of publishers.
-    pub fn publishers(self) -> usize {
-        match self {
-            Self::FanIn(count) | Self::Pairs(count) => count,
-            Self::FanOut(_) => 1,
-        }
-    }
-
-    /// Number of subscribers.
-    pub fn subscribers(self) -> usize {
-        match self {
-            Self::FanOut(count) | Self::Pairs(count) => count,
-            Self::FanIn(_) => 1,
-        }
-    }
-
-    /// Deliveries that one message causes.
-    pub fn deliveries(self) -> u64 {
-        match self {
-            Self::FanIn(_) | Self::Pairs(_) => 1,
-            Self::FanOut(count) => count as u64,
-        }
-    }
-
-    /// The subscribers that receive what `publisher` sends.
-    pub fn receivers(self, publisher: usize) -> Range<usize> {
-        match self {
-            Self::FanIn(_) => 0..1,
-            Self::FanOut(count) => 0..count,
-            Self::Pairs(_) => publisher..publisher + 1,
-        }
-    }
-
-    /// The topic `publisher` publishes to.
-    pub fn topic(self, publisher: usize) -> String {
-        match self {
-            Self::FanIn(_) => format!("in/{publisher}"),
-            Self::FanOut(_) => "out/all".into(),
-            Self::Pairs(_) => format!("pair/{publisher}"),
-        }
-    }
-
-    /// The filter `subscriber` subscribes to.
-    pub fn filter(self, subscriber: usize) -> String {
-        match self {
-            Self::FanIn(_) => "in/#".into(),
-            Self::FanOut(_) | Self::Pairs(_) => self.topic(subscriber),
-        }
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FanIn(count) => write!(f, "fan-in {count}→1"),
-            Self::FanOut(count) => write!(f, "fan-out 1→{count}"),
-            Self::Pairs(count) => write!(f, "pairs {count}→{count}"),
-        }
-    }
-}
 
 /// One load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +20,10 @@ pub enum Scenario {
     Durable,
     /// Many clients that are only there.
     Idle,
+    /// Many subscriptions with wildcards, and messages that match a few of them.
+    Wildcards,
+    /// Many retained messages, and a new subscriber to all of them.
+    Retained,
 }
 
 impl Scenario {
@@ -111,7 +41,7 @@ impl Scenario {
             all.extend(levels.iter().map(|&qos| live(shape, qos, None)));
         }
         all.extend([AtMostOnce, AtLeastOnce].map(|qos| live(Shape::Pairs(100), qos, Some(2000))));
-        all.extend([Self::Offline, Self::Durable, Self::Idle]);
+        all.extend([Self::Offline, Self::Durable, Self::Idle, Self::Wildcards, Self::Retained]);
         all
     }
 }
@@ -124,6 +54,8 @@ impl fmt::Display for Scenario {
             Self::Offline => f.write_str("offline sessions, QoS 1"),
             Self::Durable => f.write_str("one at a time, QoS 1"),
             Self::Idle => f.write_str("idle clients"),
+            Self::Wildcards => f.write_str("wildcards, 4 deliveries"),
+            Self::Retained => f.write_str("retained, new subscriber to #"),
         }
     }
 }
@@ -141,6 +73,10 @@ pub struct Effort {
     pub idle: Duration,
     /// Messages queued for absent sessions.
     pub queued: u64,
+    /// Subscriptions with wildcards.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: u64,
 }
 
 impl Effort {
@@ -152,6 +88,8 @@ impl Effort {
             idle_clients: 5000,
             idle: Duration::from_secs(2),
             queued: 100_000,
+            subscriptions: 100_000,
+            retained: 100_000,
         }
     }
 
@@ -163,6 +101,8 @@ impl Effort {
             idle_clients: 100,
             idle: Duration::from_millis(50),
             queued: 1000,
+            subscriptions: 1000,
+            retained: 1000,
         }
     }
 }
@@ -193,6 +133,18 @@ pub enum Figure {
     MemoryPerClient,
     /// KiB of resident memory before any client.
     MemoryEmpty,
+    /// µs of CPU time of the broker for each subscription.
+    CpuPerSubscription,
+    /// Bytes of resident memory for each subscription.
+    MemoryPerSubscription,
+    /// µs of CPU time of the broker's main thread for each retained message: without what a store's thread does.
+    MainCpuPerRetained,
+    /// µs of CPU time of the broker for each retained message.
+    CpuPerRetained,
+    /// Bytes of resident memory for each retained message.
+    MemoryPerRetained,
+    /// µs of CPU time of the broker for each retained message delivered to a new subscriber.
+    CpuPerReplayed,
     /// ms of CPU time of the broker in a second with all those clients silent.
     IdleCpu,
     /// µs of CPU time of the load for each message: when near the broker's, the load is the limit.
@@ -214,6 +166,12 @@ impl Figure {
             Self::CpuPerConnect => "CPU µs per connect + subscribe",
             Self::MemoryPerClient => "RSS bytes per client",
             Self::MemoryEmpty => "RSS KiB, no client",
+            Self::CpuPerSubscription => "CPU µs per subscription",
+            Self::MemoryPerSubscription => "RSS bytes per subscription",
+            Self::MainCpuPerRetained => "CPU µs per message stored, main thread",
+            Self::CpuPerRetained => "CPU µs per message stored, all threads",
+            Self::MemoryPerRetained => "RSS bytes per message",
+            Self::CpuPerReplayed => "CPU µs per message delivered",
             Self::IdleCpu => "CPU ms per s",
             Self::LoadCpuPerMessage => "CPU µs of the load per message",
         }

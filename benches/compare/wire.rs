@@ -187,6 +187,13 @@ pub fn encode_publish(out: &mut Vec<u8>, qos: QoS, packet_id: u16, topic: &[u8],
     out.extend_from_slice(payload);
 }
 
+/// As [`encode_publish`], with the flag that has the message retained.
+pub fn encode_retained(out: &mut Vec<u8>, qos: QoS, packet_id: u16, topic: &[u8], payload: &[u8]) {
+    let start = out.len();
+    encode_publish(out, qos, packet_id, topic, payload);
+    out[start] |= 1;
+}
+
 /// Appends PUBACK, PUBREC, PUBREL or PUBCOMP.
 pub fn encode_ack(out: &mut Vec<u8>, ack: Ack, packet_id: u16) {
     let [high, low] = packet_id.to_be_bytes();

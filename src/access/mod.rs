@@ -11,6 +11,7 @@ mod filter;
 mod password;
 mod rights;
 mod rule;
+pub mod scram;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,16 @@ impl Access {
     /// The hash that a user's password must match. A user without one can come with a certificate only.
     pub fn password(&self, user: &str) -> Option<&Arc<PasswordHash>> {
         self.users.get(user)?.as_ref()
+    }
+
+    /// What a user who logs in by SCRAM is compared with; `None` for one whose password is kept in another form.
+    pub fn verifier(&self, user: &str) -> Option<&Arc<PasswordHash>> {
+        self.password(user).filter(|hash| hash.server_key.is_some())
+    }
+
+    /// The first verifier there is, whoever's: see [`crate::access::scram`].
+    pub fn any_verifier(&self) -> Option<&Arc<PasswordHash>> {
+        self.users.values().flatten().find(|hash| hash.server_key.is_some())
     }
 
     /// What a client may do. `None` stands for a client without user name.

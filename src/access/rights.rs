@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::rule::{Allowance, Rule};
-use crate::mqtt::TopicFilter;
+use crate::mqtt::{ReasonCode, TopicFilter};
 
 /// What is done with a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,16 @@ impl Rights {
 
     /// Whether a subscription makes sense: no rule denies all of it, and some rule allows to read something of it.
     /// What is delivered for it is asked for each message.
-    pub fn allows_subscription(&self, filter: TopicFilter<'_>) -> bool {
-        self.read.iter().any(|own| own.meets(filter)) && !self.deny.iter().any(|own| own.covers(filter))
+    ///
+    /// # Errors
+    /// What SUBACK says of a refusal (MQTT 5.0 section 3.9.3). Not authorized tells the client to look at its rights.
+    /// A client without user name that a rule denies the filter learns no more than that it is refused: to log in
+    /// may not help it, and what is hidden from strangers is not pointed out to them.
+    pub fn allows_subscription(&self, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
+        if self.deny.iter().any(|own| own.covers(filter)) {
+            let is_stranger = self.user.is_none();
+            return Err(if is_stranger { ReasonCode::UNSPECIFIED } else { ReasonCode::NOT_AUTHORIZED });
+        }
+        if self.read.iter().any(|own| own.meets(filter)) { Ok(()) } else { Err(ReasonCode::NOT_AUTHORIZED) }
     }
 }

@@ -1,7 +1,7 @@
 //! Rules against a reference that is written from their definition and takes its time.
 
 use super::*;
-use crate::mqtt::TopicFilter;
+use crate::mqtt::{ReasonCode, TopicFilter};
 
 /// Random cases of one run.
 const CASES: usize = 200_000;
@@ -126,7 +126,7 @@ fn a_refused_subscription_has_nothing_to_read() {
         let rights = access.rights(Some("me"), "me");
         let filter = numbers.levels(&["a", "b", "+", "#", "me", "$SYS"]);
         let Ok(filter) = TopicFilter::new(&filter) else { continue };
-        if rights.allows_subscription(filter) {
+        if rights.allows_subscription(filter).is_ok() {
             continue;
         }
         refused += 1;
@@ -163,4 +163,23 @@ fn rights_are_shared_unless_they_depend_on_the_client() {
     assert!(Arc::ptr_eq(&access.rights(Some("b"), "1"), &access.rights(Some("b"), "2")));
     assert!(access.allows(Some("a"), "1", Action::Read, "x/1") && !access.allows(Some("a"), "2", Action::Read, "x/1"));
     assert!(access.allows(Some("b"), "1", Action::Read, "b") && !access.allows(Some("b"), "1", Action::Read, "a"));
+}
+
+/// A user is told that a right is missing; a stranger is told no more of what is denied than that it is refused.
+#[test]
+fn a_stranger_does_not_learn_why_a_filter_is_denied() {
+    let rule = |allowance, filter| {
+        let pattern = Pattern::new(filter).expect("a pattern");
+        Rule { who: Who::Everyone, allowance, pattern }
+    };
+    let rules = vec![rule(Allowance::Deny, "hidden/#"), rule(Allowance::Read, "open/#")];
+    let access = Access::new(BTreeMap::new(), rules, true);
+    let refusal = |user, filter| {
+        let filter = TopicFilter::new(filter).expect("a filter");
+        access.rights(user, "me").allows_subscription(filter).err()
+    };
+    assert_eq!(refusal(None, "hidden/+"), Some(ReasonCode::UNSPECIFIED));
+    assert_eq!(refusal(Some("anna"), "hidden/+"), Some(ReasonCode::NOT_AUTHORIZED));
+    assert_eq!(refusal(None, "other"), Some(ReasonCode::NOT_AUTHORIZED));
+    assert_eq!((refusal(None, "open/x"), refusal(Some("anna"), "open/x")), (None, None));
 }

@@ -19,6 +19,25 @@ pub enum QueueFull {
 pub struct Limits {
     /// Network connections at once. A house has tens; 10,000 idle ones cost about 7 MB.
     pub connections: u32,
+    /// Connections of one address at once, so that one device gone wild does not use up those of the house.
+    pub connections_per_address: u32,
+    /// Whether the limits of one address hold for this machine's own addresses too: proxies and test programs come
+    /// from there. They do as soon as the configuration names one of them.
+    pub limits_own_addresses: bool,
+    /// Connections that may be opened in one second, in all. As many as can come are let in by default: after a power
+    /// cut a whole house is back at once.
+    pub connect_rate: u32,
+    /// Connections of one address that may be opened in one second. Each costs the gateway some 50 µs, and a handshake
+    /// of TLS a hundred times that.
+    pub connect_rate_per_address: u32,
+    /// Connections whose CONNECT was not accepted yet. When one more comes, the oldest gives way.
+    pub unauthenticated: u32,
+    /// Seconds a connection may take from opening to its CONNECT, handshakes included.
+    pub connect_timeout: u16,
+    /// Bytes of a packet before CONNECT was accepted: a stranger gets no more memory than a CONNECT needs.
+    pub packet_size_before_connect: u32,
+    /// Bytes of a will: topic, properties and payload. It is kept for as long as its client is there.
+    pub will_size: u32,
     /// Bytes of one packet after CONNECT, its fixed header included. 1 MiB carries any camera snapshot;
     /// the protocol allows 256 MiB, which a gateway must not hold.
     pub packet_size: u32,
@@ -32,6 +51,10 @@ pub struct Limits {
     pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: u32,
+    /// Their bytes: topic, properties and payload. They lie in memory.
+    pub retained_bytes: u64,
+    /// Levels of a topic name or filter, at most [`TOPIC_LEVELS`].
+    pub topic_levels: u16,
     /// Sessions in all, connected or not.
     pub sessions: u32,
     /// Subscriptions of one session.
@@ -45,12 +68,22 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 10_000,
+            connections_per_address: 1_000,
+            limits_own_addresses: false,
+            connect_rate: u32::MAX,
+            connect_rate_per_address: 500,
+            unauthenticated: 1_000,
+            connect_timeout: 10,
+            packet_size_before_connect: 8 << 10,
+            will_size: 8 << 10,
             packet_size: 1 << 20,
             inflight: 1_000,
             queue_messages: 100_000,
             queue_bytes: 64 << 20,
             queue_full: QueueFull::Refuse,
             retained_messages: 100_000,
+            retained_bytes: 64 << 20,
+            topic_levels: TOPIC_LEVELS as u16,
             sessions: 100_000,
             subscriptions: 100_000,
             keep_alive: u16::MAX,
@@ -58,11 +91,18 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of a packet before CONNECT was accepted: a stranger gets no more memory than a CONNECT needs.
-pub const PACKET_SIZE_BEFORE_CONNECT: u32 = 8 << 10;
+/// Seconds a connection without CONNECT does not have to give way, however many want to come in.
+pub const STRANGER_UNDISTURBED_SECS: u64 = 1;
 
-/// Seconds a connection may take from opening to its CONNECT.
-pub const CONNECT_TIMEOUT_SECS: u64 = 10;
+/// Connections of one address beyond its limits that are told why they are refused; those beyond are closed.
+pub const REFUSALS_PER_ADDRESS: u32 = 16;
+
+/// Addresses that are remembered though nothing is open from there, for as long as their rate is not used up.
+pub const ADDRESSES_REMEMBERED: usize = 4_096;
+
+/// Seconds until a connection is closed whose PUBLISH cannot be taken and whose version has no word for that. The
+/// client sends it again as soon as it is back, so this is what keeps it from using up a core.
+pub const REFUSED_PAUSE_SECS: u64 = 1;
 
 /// Passwords that wait to be compared, two at a time; further clients are told that the server is busy. At a quarter
 /// of a second each on a small board, the last one waits a minute.
@@ -116,6 +156,30 @@ pub const REPLAY_SCANNED: usize = 2_048;
 /// Messages of one block of identifiers: the unit in which the store deletes.
 pub const BLOCK_MESSAGES: u64 = 256;
 
+/// Bytes of rows that a start may have to read behind the index; then the next run of the index is written.
+pub const INDEX_BYTES: usize = 2 << 20;
+
+/// What a row counts towards [`INDEX_BYTES`] besides its message.
+pub const INDEX_ROW_BYTES: usize = 40;
+
+/// What a message counts towards [`INDEX_BYTES`] at most: the pages of a longer one are not read at a start.
+pub const INDEX_ROW_BYTES_MAX: usize = 1_000;
+
+/// Runs of the index beyond which small neighbours are merged, so that a start reads few.
+pub const INDEX_RUNS: usize = 64;
+
+/// Bytes of two runs that are merged, at most.
+pub const INDEX_MERGED_BYTES: usize = 64 << 10;
+
+/// Messages of ended sessions that are let go in one turn.
+pub const RELEASED_PER_TURN: usize = 4_096;
+
+/// Rows of the store that one transaction deletes at least, if there are so many to delete.
+pub const TRASH_ROWS_MIN: usize = 64;
+
+/// Rows of the store that one transaction deletes at most: a few milliseconds, for which others wait.
+pub const TRASH_ROWS_MAX: usize = 2_048;
+
 /// Subscriptions in one SUBSCRIBE or UNSUBSCRIBE.
 pub const FILTERS_PER_PACKET: usize = 1_000;
 
@@ -136,9 +200,6 @@ pub const LINGER_BYTES: u64 = 4 << 20;
 
 /// Closed connections that are waited for at once; those beyond are cut off.
 pub const LINGERING: usize = 128;
-
-/// Sockets beyond the limit of connections: those whose CONNECT has not come.
-pub const SOCKETS_BEFORE_CONNECT: usize = 1_000;
 
 /// Handshakes (PROXY header, TLS, WebSocket) of one listener that are under way. When one more comes, the oldest gives
 /// way. One costs up to 30 kB.

@@ -28,6 +28,22 @@ impl Moment {
         (self.0 / 1_000_000) as u32
     }
 
+    /// The earlier of two moments that may not come.
+    #[inline]
+    pub const fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+        match (one, other) {
+            (Some(Moment(one)), Some(Moment(other))) => Some(Moment(if one < other { one } else { other })),
+            (one, None) => one,
+            (None, other) => other,
+        }
+    }
+
+    /// This moment, earlier by `length`; the start of the clock at the earliest.
+    #[must_use]
+    pub const fn earlier_by(self, length: Duration) -> Moment {
+        Moment(self.0.saturating_sub(length.as_micros() as u64))
+    }
+
     /// Time that passed since `earlier`; zero if `earlier` is later.
     pub const fn saturating_since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

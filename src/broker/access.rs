@@ -100,7 +100,7 @@ impl Broker {
         };
         match (refused, user) {
             (None, Some(user)) => {
-                self.enter(now, from, &connect, Identity::User(user));
+                self.enter(now, from, &connect, Identity::User(user), None);
                 // What the client sent behind its CONNECT still lies with the shell.
                 self.outputs.push_back(Output::Resume(from));
             }
@@ -129,9 +129,9 @@ impl Broker {
     }
 
     /// Whether a session may subscribe to a filter; for a shared subscription the filter that is shared counts.
-    pub(super) fn may_subscribe(&self, key: SessionKey, filter: TopicFilter<'_>) -> bool {
-        let filter = filter.shared().ok().flatten().map_or(filter, |shared| shared.filter);
-        self.access.is_none() || self.sessions.at(key).rights.as_ref().is_none_or(|own| own.allows_subscription(filter))
+    pub(super) fn may_subscribe(&self, key: SessionKey, filter: TopicFilter<'_>) -> Result<(), ReasonCode> {
+        let Some(own) = self.access.as_ref().and_then(|_| self.sessions.at(key).rights.as_ref()) else { return Ok(()) };
+        own.allows_subscription(filter.shared().ok().flatten().map_or(filter, |shared| shared.filter))
     }
 
     /// Takes over changed users and rules, at once and for everyone. Whoever may not be connected any more is told

@@ -119,6 +119,7 @@ impl Broker {
             Ok(Settled::Others { keep_state }) => keep_state,
             Err(_) => {
                 self.store.blocks.release(message);
+                self.store.completed = self.store.completed.saturating_add(1);
                 true
             }
         }

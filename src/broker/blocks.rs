@@ -4,30 +4,41 @@
 
 use super::ids::MessageId;
 use crate::base::limits::BLOCK_MESSAGES;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
 /// Counts of what is alive in the store.
 #[derive(Debug, Default)]
 pub struct Blocks {
-    /// Block → receivers that have not completed a message in it, and rows of states that hold.
-    live: BTreeMap<u64, u64>,
+    live: HashMap<u64, Block, FixedState>,
     /// Row of states → sessions whose latest state it holds.
     rows: BTreeMap<MessageId, u32>,
     dead: Vec<u64>,
+    /// Ranges of numbers of earlier runs with nothing alive in them, both ends included.
+    gaps: Vec<(MessageId, MessageId)>,
+}
+
+/// What is in one block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    /// Receivers that have not completed a message in it, and rows of states that hold.
+    live: u32,
 }
 
 impl Blocks {
     /// `count` receivers of a stored message are alive.
     pub fn add(&mut self, id: MessageId, count: u32) {
-        *self.live.entry(block(id)).or_default() += u64::from(count);
+        self.live.entry(block(id)).or_default().live += count;
     }
 
     /// A receiver of a stored message completed it.
+    #[inline]
     pub fn release(&mut self, id: MessageId) {
         let block = block(id);
-        let Some(live) = self.live.get_mut(&block) else { return };
-        *live -= 1;
-        if *live == 0 {
+        let Some(known) = self.live.get_mut(&block) else { return };
+        known.live -= 1;
+        if known.live == 0 {
             self.live.remove(&block);
             self.dead.push(block);
         }
@@ -49,38 +60,50 @@ impl Blocks {
         }
     }
 
-    /// A block that has rows and may have nothing alive, as a restart finds it.
-    pub fn note_rows(&mut self, id: MessageId) {
-        let block = block(id);
-        if !self.live.contains_key(&block) && self.dead.last() != Some(&block) {
-            self.dead.push(block);
+    /// A restart has counted everything that is alive: what lies between, from `first` up to `next`, can go.
+    pub fn find_gaps(&mut self, first: MessageId, next: MessageId) {
+        let mut blocks: Vec<u64> = self.live.keys().copied().collect();
+        blocks.sort_unstable();
+        // The block that is being filled is left alone.
+        blocks.push(block(next));
+        let mut free = block(first);
+        for block in blocks {
+            if block > free {
+                self.gaps.push((MessageId(free * BLOCK_MESSAGES), MessageId(block * BLOCK_MESSAGES - 1)));
+            }
+            free = free.max(block + 1);
         }
     }
 
-    /// Ranges of numbers that hold nothing alive; at most `max`. They are told once. `open` is the first number of
-    /// the group that is about to be written: what is in it is not counted yet, so its block is left alone.
-    pub fn take_trash(&mut self, open: MessageId, max: usize) -> Vec<(MessageId, MessageId)> {
+    /// Ranges of numbers that hold nothing alive. They are told once. `open` is the first number of the group that is
+    /// about to be written: what is in it is not counted yet, so its block is left alone.
+    pub fn take_trash(&mut self, open: MessageId) -> Vec<(MessageId, MessageId)> {
         let open = block(open);
-        let (live, mut kept, mut trash) = (&self.live, vec![], vec![]);
+        let (live, mut kept, mut trash) = (&self.live, vec![], std::mem::take(&mut self.gaps));
+        self.dead.sort_unstable();
+        self.dead.dedup();
         for dead in self.dead.drain(..) {
             if live.contains_key(&dead) {
                 continue;
             }
             // The block that is being filled may come alive again.
-            if dead >= open || trash.len() >= max {
+            if dead >= open {
                 kept.push(dead);
-            } else {
-                let first = dead * BLOCK_MESSAGES;
-                trash.push((MessageId(first), MessageId(first + BLOCK_MESSAGES - 1)));
+                continue;
+            }
+            let (first, last) = (MessageId(dead * BLOCK_MESSAGES), MessageId((dead + 1) * BLOCK_MESSAGES - 1));
+            match trash.last_mut() {
+                Some((_, before)) if before.next() == first => *before = last,
+                _ => trash.push((first, last)),
             }
         }
         self.dead = kept;
         trash
     }
 
-    /// Whether something could be deleted.
-    pub fn has_trash(&self) -> bool {
-        !self.dead.is_empty()
+    /// Whether [`take_trash`](Blocks::take_trash) would tell something.
+    pub fn has_trash(&self, open: MessageId) -> bool {
+        !self.gaps.is_empty() || self.dead.iter().any(|&dead| dead < block(open))
     }
 }
 
@@ -92,6 +115,10 @@ const fn block(id: MessageId) -> u64 {
 mod tests {
     use super::*;
 
+    const fn range(first: u64, last: u64) -> (MessageId, MessageId) {
+        (MessageId(first), MessageId(last))
+    }
+
     #[test]
     fn a_block_goes_when_its_last_receiver_is_done() {
         let mut blocks = Blocks::default();
@@ -100,11 +127,11 @@ mod tests {
         blocks.release(MessageId(1));
         blocks.release(MessageId(1));
         blocks.release_row(MessageId(2));
-        assert!(!blocks.has_trash());
+        assert_eq!(blocks.take_trash(MessageId(9_999)), []);
         blocks.release_row(MessageId(2));
-        assert_eq!(blocks.take_trash(MessageId(200), 9), []);
-        assert_eq!(blocks.take_trash(MessageId(256), 9), [(MessageId(0), MessageId(255))]);
-        assert!(!blocks.has_trash());
+        assert_eq!(blocks.take_trash(MessageId(200)), []);
+        assert_eq!(blocks.take_trash(MessageId(256)), [range(0, 255)]);
+        assert_eq!(blocks.take_trash(MessageId(9_999)), []);
     }
 
     #[test]
@@ -113,8 +140,28 @@ mod tests {
         blocks.add(MessageId(1), 1);
         blocks.release(MessageId(1));
         blocks.add(MessageId(3), 1);
-        assert_eq!(blocks.take_trash(MessageId(999), 9), []);
+        assert_eq!(blocks.take_trash(MessageId(999)), []);
         blocks.release(MessageId(3));
-        assert_eq!(blocks.take_trash(MessageId(999), 9).len(), 1);
+        assert_eq!(blocks.take_trash(MessageId(999)).len(), 1);
+    }
+
+    #[test]
+    fn neighbours_go_together() {
+        let mut blocks = Blocks::default();
+        for block in [3, 1, 2, 7] {
+            blocks.add(MessageId(block * 256), 1);
+        }
+        for block in [7, 1, 3, 2] {
+            blocks.release(MessageId(block * 256));
+        }
+        assert_eq!(blocks.take_trash(MessageId(9_999)), [range(256, 1023), range(1792, 2047)]);
+    }
+
+    #[test]
+    fn a_restart_finds_what_nobody_needs() {
+        let mut blocks = Blocks::default();
+        blocks.add(MessageId(1_000), 1);
+        blocks.find_gaps(MessageId(300), MessageId(2_000));
+        assert_eq!(blocks.take_trash(MessageId(2_000)), [range(256, 767), range(1024, 1791)]);
     }
 }

@@ -10,6 +10,7 @@ use super::timers::Timer;
 use super::will::Will;
 use crate::access::{Action, Rights};
 use crate::base::Moment;
+use crate::base::limits::REFUSED_PAUSE_SECS;
 use crate::mqtt::packet::Disconnect;
 use crate::mqtt::{Properties, ReasonCode};
 use std::time::Duration;
@@ -71,9 +72,21 @@ impl Broker {
         self.outputs.push_back(Output::Close(id));
     }
 
+    /// Closes a connection after a pause: its client would be back at once with what cannot be taken. Until then what
+    /// it sends is dropped.
+    pub(super) fn close_later(&mut self, now: Moment, id: ConnectionId) {
+        self.detach(now, id);
+        let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        connection.timer = now + Duration::from_secs(REFUSED_PAUSE_SECS);
+        self.timers.set(connection.timer, Timer::Connection(id, connection.generation));
+    }
+
     /// Parts a connection from its session: the will is sent or waits, the session expires or ends.
     fn detach(&mut self, now: Moment, id: ConnectionId) {
         let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        if connection.is_stranger() {
+            self.strangers.left();
+        }
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Connected(Connected { session: key, rare, .. }) = phase else { return };
         self.connected -= 1;
@@ -93,6 +106,7 @@ impl Broker {
                 self.publish_will(now, rights.as_deref(), &will);
             } else {
                 let due = now + Duration::from_secs(will.delay.min(expiry).into());
+                self.keep_will(now, key, due, &will);
                 let rare = self.sessions.at_mut(key).rare();
                 (rare.will, rare.will_due) = (Some(will), Some(due));
                 self.timers.set(due, Timer::Session(key, number));
@@ -108,9 +122,44 @@ impl Broker {
         } else if expiry != NEVER {
             let session = self.sessions.at_mut(key);
             let expires = now + Duration::from_secs(expiry.into());
-            session.rare().expires = Some(expires);
+            let is_stored = session.is_stored;
+            let rare = session.rare();
+            (rare.expires, rare.is_away_kept) = (Some(expires), is_stored);
+            if is_stored {
+                self.store.open.change(Change::SessionAway { number, ends: Some(expires) });
+                self.store.open.forget_later(now);
+            }
             self.timers.set(expires, Timer::Session(key, number));
         }
+    }
+
+    /// A will that waits for its delay outlives a restart if its session does.
+    fn keep_will(&mut self, now: Moment, key: SessionKey, due: Moment, will: &Will) {
+        let session = self.sessions.at_mut(key);
+        if session.is_stored {
+            session.rare().is_will_kept = true;
+            let (session, will) = (session.number, Box::new(will.clone()));
+            self.store.open.change(Change::WillKept { session, due, will });
+            self.store.open.forget_later(now);
+        }
+    }
+
+    /// A session has a connection again: its time stands still and its will must not be published. Tells whether the
+    /// store thinks otherwise, so that this has to be kept before the client hears of it.
+    pub(super) fn stop_expiry(&mut self, key: SessionKey) -> bool {
+        let session = self.sessions.at_mut(key);
+        let number = session.number;
+        let Some(rare) = &mut session.rare else { return false };
+        (rare.will, rare.will_due, rare.expires, rare.is_restored) = (None, None, None, false);
+        let was_away = std::mem::take(&mut rare.is_away_kept);
+        let had_will = std::mem::take(&mut rare.is_will_kept);
+        if was_away {
+            self.store.open.change(Change::SessionAway { number, ends: None });
+        }
+        if had_will {
+            self.store.open.change(Change::WillOver(number));
+        }
+        was_away || had_will
     }
 
     /// A session's will is due, or the session expires. A timer of an earlier absence is passed over.
@@ -122,6 +171,10 @@ impl Broker {
         let Some(rare) = &mut session.rare else { return };
         let is_expired = rare.expires.is_some_and(|at| at <= now);
         let will = if is_expired || rare.will_due.is_some_and(|at| at <= now) { rare.will.take() } else { None };
+        if will.is_some() && std::mem::take(&mut rare.is_will_kept) {
+            self.store.open.change(Change::WillOver(number));
+            self.store.open.forget_later(now);
+        }
         let rights = session.rights.clone();
         if let Some(will) = will {
             self.publish_will(now, rights.as_deref(), &will);
@@ -155,10 +208,11 @@ impl Broker {
             self.store.open.forget_later(now);
         }
         let shared = session.outgoing.as_ref().map(|outgoing| Broker::shared_entries(outgoing.open_entries()));
-        if let Some(outgoing) = &session.outgoing {
+        if let Some(outgoing) = &mut session.outgoing {
             for entry in outgoing.open_entries() {
                 self.release_message(entry.message, session.number);
             }
+            self.orphans.add(session.number, outgoing.take_queue());
         }
         self.share_again(now, &shared.unwrap_or_default());
         if let Some(rare) = &mut session.rare {

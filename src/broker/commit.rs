@@ -5,15 +5,11 @@ use super::change::{Change, SessionState};
 use super::group::Group;
 use super::ids::{MessageId, SessionKey};
 use super::input::StoreFault;
-use super::outgoing::Progress;
 use super::output::Output;
 use super::session::Session;
 use super::timers::Timer;
 use crate::base::Moment;
 use std::time::Duration;
-
-/// Ranges of dead messages that one group deletes at most, so that no commit gets long.
-const TRASH_PER_GROUP: usize = 16;
 
 /// Longest pause between two tries to write a group that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -21,6 +17,7 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 impl Broker {
     /// Hands the open group over if the writer is free and the group is due.
     pub(super) fn turn_end(&mut self, now: Moment) {
+        self.release_orphans(now);
         if self.store.is_writing || self.store.failed.is_some() {
             return;
         }
@@ -33,19 +30,35 @@ impl Broker {
             self.add_lazy_retained();
         }
         let dirty = std::mem::take(&mut self.store.dirty_sessions);
-        let states = dirty.iter().map(|&key| self.state_of(key)).collect();
-        let trash = self.store.blocks.take_trash(self.store.open.group().first, TRASH_PER_GROUP);
-        let group = self.store.open.take(now, states, trash);
-        self.count_blocks(&group, &dirty);
-        if self.store.blocks.has_trash() {
+        let group = if self.store.index.is_due() {
+            let run = self.take_run(dirty);
+            let mut group = self.take_group(now, vec![]);
+            group.run = Some(run);
+            self.count_blocks(&group, &[]);
+            group
+        } else {
+            let states = dirty.iter().map(|&key| self.state_of(key)).collect();
+            let group = self.take_group(now, states);
+            self.count_blocks(&group, &dirty);
+            group
+        };
+        if self.store.blocks.has_trash(self.store.open.group().first) {
             self.store.open.forget_later(now);
         }
         if !group.is_empty() {
-            self.write(group);
+            self.write(now, group);
         }
     }
 
-    fn write(&mut self, group: Box<Group>) {
+    fn take_group(&mut self, now: Moment, states: Vec<SessionState>) -> Box<Group> {
+        let trash = self.store.blocks.take_trash(self.store.open.group().first);
+        let mut group = self.store.open.take(now, states);
+        (group.trash, group.completed) = (trash, std::mem::take(&mut self.store.completed));
+        group
+    }
+
+    fn write(&mut self, now: Moment, group: Box<Group>) {
+        self.store.writing_since = now;
         self.store.is_writing = true;
         self.outputs.push_back(Output::Commit(group));
     }
@@ -61,7 +74,7 @@ impl Broker {
     }
 
     /// Where a session stands now; it is no longer dirty.
-    fn state_of(&mut self, key: SessionKey) -> SessionState {
+    pub(super) fn state_of(&mut self, key: SessionKey) -> SessionState {
         let next = self.store.open.next_message();
         let session = self.sessions.at_mut(key);
         session.is_dirty = false;
@@ -73,6 +86,7 @@ impl Broker {
         for (place, slot) in group.messages.iter().enumerate() {
             if let Some(slot) = slot {
                 self.store.blocks.add(MessageId(group.first.0 + place as u64), slot.live);
+                self.store.index.add_row(slot.message.size());
             }
         }
         if dirty.is_empty() {
@@ -80,9 +94,15 @@ impl Broker {
         }
         self.store.blocks.add_row(group.state_row, dirty.len() as u32);
         for &key in dirty {
-            let rare = self.sessions.at_mut(key).rare();
-            let old = std::mem::replace(&mut rare.state_row, group.state_row);
-            self.store.blocks.release_row(old);
+            self.store.index.add_row(0);
+            let session = self.sessions.at_mut(key);
+            let number = session.number;
+            let old = std::mem::replace(&mut session.rare().state_row, group.state_row);
+            if old == MessageId::NONE {
+                self.store.index.tell(key, number);
+            } else {
+                self.store.blocks.release_row(old);
+            }
         }
     }
 
@@ -122,9 +142,9 @@ impl Broker {
         self.timers.set(now + pause.min(RETRY_MAX), Timer::Store);
     }
 
-    pub(super) fn try_store_again(&mut self, _now: Moment) {
+    pub(super) fn try_store_again(&mut self, now: Moment) {
         if let Some(group) = self.store.failed.take() {
-            self.write(group);
+            self.write(now, group);
         }
     }
 }
@@ -133,18 +153,7 @@ impl Broker {
 fn session_state(session: &Session, next: MessageId) -> SessionState {
     let mut state = SessionState { session: session.number, first: next, ..SessionState::default() };
     if let Some(outgoing) = &session.outgoing {
-        let is_stored = |entry: &&super::outgoing::Entry| entry.message != MessageId::NONE;
-        if let Some(first) = outgoing.open_entries().find(is_stored) {
-            state.first = first.message;
-        }
-        for entry in outgoing.entries().filter(is_stored).filter(|entry| entry.message >= state.first) {
-            match entry.progress {
-                Progress::Done => state.done.push(entry.message),
-                Progress::Received => state.received.push(entry.message),
-                Progress::Waiting => break,
-                Progress::Sent => {}
-            }
-        }
+        outgoing.tell(&mut state);
     }
     if let Some(rare) = &session.rare {
         state.incoming = rare.incoming.iter().copied().collect();

@@ -4,16 +4,18 @@ use super::Broker;
 use super::access::{Admission, Identity};
 use super::change::Change;
 use super::connection::{Arrival, Connected, Connection, Phase};
+use super::exchange;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
+use super::output::Output;
 use super::session::{NEVER, Session};
 use super::timers::Timer;
 use super::will::Will;
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{CONNECT_TIMEOUT_SECS, RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
 use crate::mqtt::packet::{Connack, Connect, WillMessage};
-use crate::mqtt::{Properties, Property, ReasonCode, TopicName, Version};
+use crate::mqtt::{Properties, Property, ReasonCode, Version};
 use std::time::Duration;
 
 /// What the properties of CONNECT ask for.
@@ -22,26 +24,18 @@ struct Wishes {
     window: u16,
     packet_size_max: u32,
     alias_max: u16,
-    wants_authentication: bool,
 }
 
 impl Wishes {
     fn of(connect: &Connect<'_>, inflight: u16) -> Wishes {
         let session_expiry = if connect.version.is_v5() || connect.clean_start { 0 } else { NEVER };
-        let mut wishes = Wishes {
-            session_expiry,
-            window: inflight,
-            packet_size_max: u32::MAX,
-            alias_max: 0,
-            wants_authentication: false,
-        };
+        let mut wishes = Wishes { session_expiry, window: inflight, packet_size_max: u32::MAX, alias_max: 0 };
         for property in connect.properties.iter() {
             match property {
                 Property::SessionExpiryInterval(seconds) => wishes.session_expiry = seconds,
                 Property::ReceiveMaximum(count) => wishes.window = count.min(inflight),
                 Property::MaximumPacketSize(bytes) => wishes.packet_size_max = bytes,
                 Property::TopicAliasMaximum(count) => wishes.alias_max = count.min(TOPIC_ALIASES),
-                Property::AuthenticationMethod(_) => wishes.wants_authentication = true,
                 _ => {}
             }
         }
@@ -57,12 +51,15 @@ impl Broker {
         self.generation = self.generation.wrapping_add(1);
         self.counters.sockets += 1;
         let generation = self.generation;
-        let Arrival { origin, since, identity } = arrival;
-        let timer = now.max(since + Duration::from_secs(CONNECT_TIMEOUT_SECS));
+        let Arrival { origin, since, identity, refusal } = arrival;
+        let timer = now.max(since + Duration::from_secs(self.limits.connect_timeout.into()));
         let phase = Phase::AwaitConnect { identity };
-        self.connections[id.index()] = Some(Connection { phase, origin, generation, timer });
+        self.connections[id.index()] = Some(Connection { phase, origin, refusal, generation, timer });
         self.outboxes.open(id);
         self.timers.set(timer, Timer::Connection(id, generation));
+        if origin.is_network() {
+            self.stranger_came(now, id, generation);
+        }
     }
 
     /// A CONNECT came, with this body. `proved` is the user that the transport knows.
@@ -77,15 +74,25 @@ impl Broker {
         if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
+        if let Some(method) = exchange::method(connect) {
+            return self.begin_exchange(now, from, connect, method, body);
+        }
         match self.admission(from, connect, proved) {
-            Admission::Enter(identity) => self.enter(now, from, connect, identity),
+            Admission::Enter(identity) => self.enter(now, from, connect, identity, None),
             Admission::Authenticate(user) => self.authenticate(from, connect, user, body),
             Admission::Refuse(reason) => self.refuse_connect(now, from, Some(connect.version), reason),
         }
     }
 
-    /// Lets a client in that may come.
-    pub(super) fn enter(&mut self, now: Moment, from: ConnectionId, connect: &Connect<'_>, identity: Identity<'_>) {
+    /// Lets a client in that may come. `proof` is what ended its enhanced authentication.
+    pub(super) fn enter(
+        &mut self,
+        now: Moment,
+        from: ConnectionId,
+        connect: &Connect<'_>,
+        identity: Identity<'_>,
+        proof: Option<&[u8]>,
+    ) {
         let wishes = Wishes::of(connect, self.limits.inflight);
         let client_id = self.client_id(connect);
         let rights = self.rights(identity, &client_id);
@@ -114,12 +121,13 @@ impl Broker {
             None => self.new_session(now, &client_id, wishes.session_expiry),
         };
         self.sessions.at_mut(key).rights = rights;
+        must_be_kept |= self.stop_expiry(key);
         self.attach(now, from, key, connect, &wishes);
         let assigned = connect.client_id.is_empty().then_some(&*client_id);
-        self.connack(from, connect, session_present, assigned);
+        self.connack(from, connect, session_present, assigned, proof);
         self.counters.connects += 1;
         if must_be_kept {
-            // Only when the old session is gone for good may the client hear that it is.
+            // Only when the old session is gone for good, or its time no longer runs, may the client hear of it.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -140,12 +148,13 @@ impl Broker {
         if !is_known && self.sessions.len() >= self.limits.sessions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
-        if Wishes::of(connect, 1).wants_authentication {
-            return Err(ReasonCode::BAD_AUTHENTICATION_METHOD);
-        }
         // $SYS is the broker's own.
-        if connect.will.is_some_and(|will| is_reserved(will.topic)) {
+        let is_refused = |topic: &str| is_reserved(topic) || self.is_too_deep(topic);
+        if connect.will.is_some_and(|will| is_refused(will.topic.as_str())) {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
+        }
+        if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         Ok(())
     }
@@ -191,9 +200,6 @@ impl Broker {
     fn attach(&mut self, now: Moment, from: ConnectionId, key: SessionKey, connect: &Connect<'_>, wishes: &Wishes) {
         let session = self.sessions.at_mut(key);
         session.connection = Some(from);
-        if let Some(rare) = &mut session.rare {
-            (rare.will, rare.will_due, rare.expires) = (None, None, None);
-        }
         let keep_alive = self.server_keep_alive(connect).unwrap_or(connect.keep_alive);
         let Some(connection) = &mut self.connections[from.index()] else { return };
         let mut connected = Connected {
@@ -211,8 +217,14 @@ impl Broker {
         if wishes.packet_size_max != u32::MAX {
             connected.rare().packet_size_max = wishes.packet_size_max;
         }
+        if exchange::method(connect).is_some() {
+            connected.rare().is_proved = true;
+        }
         if wishes.alias_max > 0 {
             connected.rare().own_alias_max = wishes.alias_max;
+        }
+        if connection.is_stranger() {
+            self.strangers.left();
         }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
@@ -231,7 +243,14 @@ impl Broker {
         (is_limited && (asked == 0 || asked > max)).then_some(max)
     }
 
-    fn connack(&mut self, to: ConnectionId, connect: &Connect<'_>, session_present: bool, assigned: Option<&str>) {
+    fn connack(
+        &mut self,
+        to: ConnectionId,
+        connect: &Connect<'_>,
+        session_present: bool,
+        assigned: Option<&str>,
+        proof: Option<&[u8]>,
+    ) {
         let mut properties = vec![];
         if connect.version.is_v5() {
             if let Some(client_id) = assigned {
@@ -243,6 +262,9 @@ impl Broker {
             Property::ReceiveMaximum(RECEIVE_MAXIMUM).encode(&mut properties);
             Property::MaximumPacketSize(self.limits.packet_size).encode(&mut properties);
             Property::TopicAliasMaximum(TOPIC_ALIASES).encode(&mut properties);
+            if proof.is_some() {
+                exchange::put_proof(proof, &mut properties);
+            }
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
@@ -262,9 +284,11 @@ impl Broker {
             return;
         }
         match &connection.phase {
-            Phase::AwaitConnect { .. } => self.close_quietly(now, id),
+            Phase::AwaitConnect { .. } | Phase::Exchanging(_) => self.close_quietly(now, id),
             // A verdict comes in any case.
-            Phase::Authenticating(_) | Phase::Closing => {}
+            Phase::Authenticating(_) => {}
+            // It was to be closed later; or the shell is about to do it, and once more does no harm.
+            Phase::Closing => self.outputs.push_back(Output::Close(id)),
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {
                 let last = Moment::from_micros(u64::from(connected.last_packet) * 1_000_000);
@@ -286,6 +310,6 @@ fn keep_alive_length(seconds: u16) -> Duration {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: TopicName<'_>) -> bool {
-    topic.as_str().starts_with("$SYS/") || topic.as_str() == "$SYS"
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

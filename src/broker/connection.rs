@@ -1,12 +1,13 @@
 //! One network connection: from opening over CONNECT to its end.
 
+use super::exchange::Exchanging;
 use super::ids::SessionKey;
 use super::layout::Alias;
 use super::listeners::ListenerId;
 use super::will::Will;
 use crate::base::Moment;
-use crate::base::limits::PACKET_SIZE_BEFORE_CONNECT;
-use crate::mqtt::Version;
+use crate::base::limits::Limits;
+use crate::mqtt::{ReasonCode, Version};
 use std::collections::BTreeMap;
 
 /// Where a connection comes from.
@@ -37,12 +38,14 @@ pub struct Arrival {
     /// Who it is, if the transport knows: the common name of a client's certificate. It takes the place of the
     /// user name of CONNECT.
     pub identity: Option<Box<str>>,
+    /// Why its CONNECT is to be refused, whatever it says: a limit of its address is reached.
+    pub refusal: Option<ReasonCode>,
 }
 
 impl Arrival {
     /// An arrival of which nothing is known but where it comes from.
     pub fn new(origin: Origin, since: Moment) -> Arrival {
-        Arrival { origin, since, identity: None }
+        Arrival { origin, since, identity: None, refusal: None }
     }
 }
 
@@ -56,6 +59,8 @@ pub enum Phase {
     },
     /// The password of this CONNECT, the body of its packet, is being compared.
     Authenticating(Box<[u8]>),
+    /// Enhanced authentication is under way before CONNECT is accepted.
+    Exchanging(Box<Exchanging>),
     /// CONNECT was accepted.
     Connected(Connected),
     /// No packet is taken any more; the shell closes it after a last flush.
@@ -94,6 +99,10 @@ pub struct RareParts {
     pub own_alias_max: u16,
     /// Topic names we gave numbers to.
     pub own_aliases: BTreeMap<Box<str>, u16>,
+    /// Whether it came by enhanced authentication, and so may prove itself again.
+    pub is_proved: bool,
+    /// It does so.
+    pub exchanging: Option<Box<Exchanging>>,
 }
 
 impl Default for RareParts {
@@ -104,6 +113,8 @@ impl Default for RareParts {
             aliases: BTreeMap::new(),
             own_alias_max: 0,
             own_aliases: BTreeMap::new(),
+            is_proved: false,
+            exchanging: None,
         }
     }
 }
@@ -115,6 +126,8 @@ pub struct Connection {
     pub phase: Phase,
     /// Where it comes from.
     pub origin: Origin,
+    /// See [`Arrival::refusal`].
+    pub refusal: Option<ReasonCode>,
     /// Counts how often its number was used, so that a late answer finds the right one.
     pub generation: u32,
     /// When its timer fires; a timer for another moment is void.
@@ -124,12 +137,20 @@ pub struct Connection {
 impl Connection {
     /// Bytes of the largest packet it may send now.
     #[inline]
-    pub fn packet_limit(&self, packet_size: u32) -> usize {
+    pub fn packet_limit(&self, limits: &Limits) -> usize {
         match self.phase {
-            Phase::Connected(_) => packet_size as usize,
-            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => {
-                PACKET_SIZE_BEFORE_CONNECT as usize
+            Phase::Connected(_) => limits.packet_size as usize,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => {
+                limits.packet_size_before_connect as usize
             }
+        }
+    }
+
+    /// Whether it is of the network and its CONNECT was not accepted yet.
+    pub fn is_stranger(&self) -> bool {
+        match self.phase {
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) => self.origin.is_network(),
+            Phase::Connected(_) | Phase::Closing => false,
         }
     }
 
@@ -137,7 +158,37 @@ impl Connection {
     pub fn take_identity(&mut self) -> Option<Box<str>> {
         match &mut self.phase {
             Phase::AwaitConnect { identity } => identity.take(),
-            Phase::Authenticating(_) | Phase::Connected(_) | Phase::Closing => None,
+            Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Connected(_) | Phase::Closing => None,
+        }
+    }
+
+    /// Whether something is asked outside on which it depends what becomes of its CONNECT.
+    pub fn is_asking(&self) -> bool {
+        match &self.phase {
+            Phase::Authenticating(_) => true,
+            Phase::Exchanging(exchanging) => exchanging.is_asking(),
+            Phase::AwaitConnect { .. } | Phase::Connected(_) | Phase::Closing => false,
+        }
+    }
+
+    /// Its exchange of AUTH packets, before CONNACK or later.
+    pub(super) fn exchanging_mut(&mut self) -> Option<&mut Exchanging> {
+        match &mut self.phase {
+            Phase::Exchanging(exchanging) => Some(exchanging),
+            Phase::Connected(connected) => connected.rare.as_mut()?.exchanging.as_deref_mut(),
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
+        }
+    }
+
+    /// Its exchange of AUTH packets, which is over.
+    pub(super) fn take_exchanging(&mut self) -> Option<Box<Exchanging>> {
+        match &mut self.phase {
+            Phase::Exchanging(_) => {
+                let phase = std::mem::replace(&mut self.phase, Phase::AwaitConnect { identity: None });
+                if let Phase::Exchanging(exchanging) = phase { Some(exchanging) } else { None }
+            }
+            Phase::Connected(connected) => connected.rare.as_mut()?.exchanging.take(),
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
         }
     }
 
@@ -146,7 +197,7 @@ impl Connection {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => None,
         }
     }
 
@@ -155,7 +206,7 @@ impl Connection {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Closing => None,
+            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is counted, for `$SYS` and for whoever asks.
 
+use crate::mqtt::ReasonCode;
+
 /// Counters since start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counters {
@@ -29,6 +31,12 @@ pub struct Counters {
     pub connects: u64,
     /// CONNECTs refused.
     pub connects_refused: u64,
+    /// CONNECTs refused because their address had as many connections as one may have.
+    pub refused_per_address: u64,
+    /// CONNECTs refused because too many connections were opened in a second.
+    pub refused_rate: u64,
+    /// Connections closed before CONNECT because there were too many, in all or from their address.
+    pub turned_away: u64,
     /// Packets that closed their connection for being malformed or against the protocol.
     pub packets_refused: u64,
     /// QoS 0 messages dropped because the receiver's outbox was full.
@@ -65,6 +73,15 @@ impl Counters {
             + self.dropped_too_large
             + self.dropped_expired
             + self.messages_lost
+    }
+
+    /// A CONNECT was refused for a limit of its address.
+    pub fn note_refusal_of_address(&mut self, reason: ReasonCode) {
+        if reason == ReasonCode::CONNECTION_RATE_EXCEEDED {
+            self.refused_rate += 1;
+        } else {
+            self.refused_per_address += 1;
+        }
     }
 
     /// A PUBLISH with so many bytes of payload was sent.

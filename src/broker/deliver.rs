@@ -6,7 +6,7 @@ use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::input::Loaded;
 use super::layout::{Delivery, Extras, put_alone};
 use super::message::Message;
-use super::outgoing::{Entry, Progress};
+use super::outgoing::{Entry, Progress, Stored};
 use super::output::Output;
 use super::subscriptions::FilterId;
 use super::timers::Timer;
@@ -40,15 +40,24 @@ impl Broker {
 
     /// Sends what waits for a session until its window or its outbox is full.
     pub(super) fn pump(&mut self, now: Moment, key: SessionKey) {
-        let Some(id) = self.sessions.at(key).connection else { return };
+        let session = self.sessions.at(key);
+        let Some(id) = session.connection else { return };
+        if session.outgoing.as_ref().is_none_or(|outgoing| !outgoing.has_unsent()) {
+            return self.replay_next_turn(key);
+        }
         while !self.outboxes.is_full(id) {
             let Some(connected) = self.connected(id) else { return };
             let window = connected.window;
             let session = self.sessions.at_mut(key);
             let is_stored = session.is_stored;
             let entry = session.outgoing.as_mut().and_then(|outgoing| outgoing.next_to_send(window)).cloned();
-            // Nothing waits in the ring: a replay that waited for room goes on.
-            let Some(entry) = entry else { return self.replay_next_turn(key) };
+            let Some(entry) = entry else {
+                if self.takes_unstored(key, window) {
+                    continue;
+                }
+                // Nothing waits in the ring: a replay that waited for room goes on.
+                return self.replay_next_turn(key);
+            };
             let step = if entry.progress == Progress::Received {
                 self.send_pubrel(id, key, &entry)
             } else {
@@ -58,6 +67,24 @@ impl Broker {
                 return;
             }
         }
+    }
+
+    /// When all entries are sent and the window has room, the next message comes from the queue: at once if it is not
+    /// yet stored, which is told, else it is asked for.
+    fn takes_unstored(&mut self, key: SessionKey, window: u16) -> bool {
+        let session = self.sessions.at(key);
+        let Some(outgoing) = session.outgoing.as_ref().filter(|outgoing| outgoing.wants_queue(window)) else {
+            return false;
+        };
+        let Some(id) = outgoing.queue_front() else { return false };
+        let Some(stored) = self.unstored(id, session.number) else {
+            self.load(key);
+            return false;
+        };
+        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
+            outgoing.supply(&[(id, Some(stored))], |_| false);
+        }
+        true
     }
 
     fn send_pubrel(&mut self, to: ConnectionId, key: SessionKey, entry: &Entry) -> Step {
@@ -81,7 +108,7 @@ impl Broker {
             self.store.waiting.push(key);
             return Step::Stop;
         }
-        let Some(message) = self.body(entry) else { return self.load(key) };
+        let Some(message) = self.body(key, entry) else { return self.load(key) };
         let Some(connected) = self.connected(to) else { return Step::Stop };
         let parts = message.parts();
         if parts.is_expired(now) {
@@ -102,12 +129,13 @@ impl Broker {
             dup: entry.progress == Progress::Sent,
             packet_id: Some(entry.packet_id),
         };
-        let mut packet = std::mem::take(&mut self.scratch.packet);
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let packet = &mut scratch.packet;
         packet.clear();
         if version.is_v5() {
             let all = self.identifiers_of(key, entry, parts.topic);
             let alias = self.connected_mut(to).and_then(|connected| connected.alias(parts.topic));
-            put_alone(&mut packet, now, &parts, delivery, Extras { identifiers: &all, alias });
+            put_alone(packet, now, &parts, delivery, Extras { identifiers: &all, alias });
         } else if let Ok(topic) = TopicName::new(parts.topic) {
             let publish = Publish {
                 dup: delivery.dup,
@@ -118,34 +146,38 @@ impl Broker {
                 properties: Properties::NONE,
                 payload: parts.payload,
             };
-            publish.encode(version, &mut packet);
+            publish.encode(version, packet);
         }
         if packet.len() > limit {
             self.counters.dropped_too_large += 1;
             self.give_up(now, key);
         } else {
-            self.outboxes.append(to).extend_from_slice(&packet);
+            self.outboxes.append(to).extend_from_slice(packet);
             self.counters.note_publish_sent(parts.payload.len());
             self.note_sent(key);
         }
-        self.scratch.packet = packet;
+        self.scratch = Some(scratch);
         Step::Sent
     }
 
     fn note_sent(&mut self, key: SessionKey) {
-        if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
-            outgoing.note_sent();
+        let session = self.sessions.at_mut(key);
+        let Some(outgoing) = &mut session.outgoing else { return };
+        outgoing.note_sent();
+        if !session.is_loading && outgoing.runs_low(LOAD_WINDOW / 2) {
+            self.load(key);
         }
     }
 
-    fn body(&self, entry: &Entry) -> Option<Arc<Message>> {
-        entry.body.clone().or_else(|| self.unstored(entry.message))
+    fn body(&self, key: SessionKey, entry: &Entry) -> Option<Arc<Message>> {
+        let unstored = || Some(self.unstored(entry.message, self.sessions.at(key).number)?.message);
+        entry.body.clone().or_else(unstored)
     }
 
-    /// A message that is in memory because it is not yet stored.
-    fn unstored(&self, id: MessageId) -> Option<Arc<Message>> {
-        let failed = || self.store.failed.as_ref().and_then(|group| group.message(id));
-        self.store.open.message(id).or_else(failed).cloned()
+    /// A message of a session that is in memory because it is not yet stored.
+    pub(super) fn unstored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let failed = || self.store.failed.as_ref().and_then(|group| group.stored(id, reader));
+        self.store.open.group().stored(id, reader).or_else(failed)
     }
 
     /// Asks the store for the next messages of a session.
@@ -154,9 +186,12 @@ impl Broker {
         if !session.is_loading
             && let Some(outgoing) = &session.outgoing
         {
-            session.is_loading = true;
             let unstored = self.store.failed.as_deref().unwrap_or(self.store.open.group());
             let messages = outgoing.wanted(LOAD_WINDOW, unstored.first);
+            if messages.is_empty() {
+                return Step::Stop;
+            }
+            session.is_loading = true;
             self.outputs.push_back(Output::Load { session: key, number: session.number, messages });
         }
         Step::Stop
@@ -165,14 +200,16 @@ impl Broker {
     /// Messages came from the store.
     pub(super) fn loaded(&mut self, now: Moment, loaded: Loaded) {
         let key = loaded.session;
-        let Some(session) = self.sessions.with_number(key, loaded.number) else { return };
+        let Some(session) = self.sessions.with_number(key, loaded.number) else {
+            return self.orphans_loaded(now, loaded);
+        };
         let Ok(mut messages) = loaded.messages else {
             return self.timers.set(now + LOAD_RETRY, Timer::Load(key, loaded.number));
         };
         session.is_loading = false;
-        for (id, message) in &mut messages {
-            if message.is_none() {
-                *message = self.unstored(*id);
+        for (id, stored) in &mut messages {
+            if stored.is_none() {
+                *stored = self.unstored(*id, loaded.number);
             }
         }
         let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing else { return };
@@ -188,6 +225,8 @@ impl Broker {
         if let Some(session) = self.sessions.with_number(key, number) {
             session.is_loading = false;
             self.pump(now, key);
+        } else {
+            self.orphans_load_again(number);
         }
     }
 
@@ -254,13 +293,14 @@ impl Broker {
         let Some(connected) = self.connected(to) else { return };
         let (limit, version) = (connected.packet_size_max(), connected.version);
         let delivery = Delivery { qos: QoS::AtMostOnce, retain: true, dup: false, packet_id: None };
-        let mut packet = std::mem::take(&mut self.scratch.packet);
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let packet = &mut scratch.packet;
         packet.clear();
         if version.is_v5() {
             let one = [identifier];
             let identifiers: &[u32] = if identifier == 0 { &[] } else { &one };
             let alias = self.connected_mut(to).and_then(|connected| connected.alias(message.topic()));
-            put_alone(&mut packet, now, &message.parts(), delivery, Extras { identifiers, alias });
+            put_alone(packet, now, &message.parts(), delivery, Extras { identifiers, alias });
         } else if let Ok(topic) = TopicName::new(message.topic()) {
             let publish = Publish {
                 dup: false,
@@ -271,14 +311,14 @@ impl Broker {
                 properties: Properties::NONE,
                 payload: message.payload(),
             };
-            publish.encode(version, &mut packet);
+            publish.encode(version, packet);
         }
         if packet.len() > limit {
             self.counters.dropped_too_large += 1;
         } else {
-            self.outboxes.append(to).extend_from_slice(&packet);
+            self.outboxes.append(to).extend_from_slice(packet);
             self.counters.note_publish_sent(message.payload().len());
         }
-        self.scratch.packet = packet;
+        self.scratch = Some(scratch);
     }
 }

@@ -3,10 +3,11 @@
 //! A message whose every reader has acknowledged before the group is handed to the writer is taken out again
 //! and never written; its publisher is answered at that moment.
 
-use super::change::{Change, Receiver, SessionState};
+use super::change::{Change, Receiver, Run, SessionState};
 use super::few::Few;
 use super::ids::{ConnectionId, MessageId, SessionNumber};
 use super::message::Message;
+use super::outgoing::Stored;
 use crate::base::Moment;
 use crate::base::limits::{ELISION_MICROS, FORGET_MICROS, GROUP_BYTES, RETAINED_LAZY_MICROS};
 use crate::mqtt::packet::{Ack, Suback, Unsuback};
@@ -66,8 +67,12 @@ pub struct Group {
     pub states: Vec<SessionState>,
     /// The number of that row.
     pub state_row: MessageId,
-    /// Ranges of message numbers that hold nothing alive, to be deleted; both ends included.
+    /// The next part of the index, now and then.
+    pub run: Option<Run>,
+    /// Ranges of message numbers that hold nothing alive, to be deleted when there is time; both ends included.
     pub trash: Vec<(MessageId, MessageId)>,
+    /// Deliveries that were completed since the group before: a measure of what can be deleted.
+    pub completed: u32,
     /// When it was handed over.
     pub taken: Moment,
     /// Answers that wait for this commit.
@@ -84,10 +89,18 @@ impl Group {
         self.messages.get(self.index(id)?)?.as_ref().map(|slot| &slot.message)
     }
 
+    /// The message with this number as a session gets it, if it is in this group.
+    pub fn stored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let slot = self.messages.get(self.index(id)?)?.as_ref()?;
+        let receiver = *slot.receivers.as_slice().iter().find(|receiver| receiver.session == reader)?;
+        Some(Stored { message: slot.message.clone(), receiver })
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
             && self.states.is_empty()
+            && self.run.is_none()
             && self.trash.is_empty()
             && self.answers.is_empty()
             && self.messages.iter().all(Option::is_none)
@@ -213,12 +226,9 @@ impl OpenGroup {
             return Some(Moment::START);
         }
         let oldest = self.group.messages.iter().find_map(Option::as_ref).map(|slot| slot.since);
-        let dues = [
-            oldest.map(|since| since + Duration::from_micros(ELISION_MICROS)),
-            self.forget_since.map(|since| since + Duration::from_micros(FORGET_MICROS)),
-            self.retained_due(),
-        ];
-        dues.into_iter().flatten().min()
+        let oldest = oldest.map(|since| since + Duration::from_micros(ELISION_MICROS));
+        let forget = self.forget_since.map(|since| since + Duration::from_micros(FORGET_MICROS));
+        Moment::earlier(oldest, Moment::earlier(forget, self.retained_due()))
     }
 
     fn retained_due(&self) -> Option<Moment> {
@@ -236,7 +246,7 @@ impl OpenGroup {
     }
 
     /// Takes the group for the writer and opens the next. `states` become its row of states.
-    pub fn take(&mut self, taken: Moment, states: Vec<SessionState>, trash: Vec<(MessageId, MessageId)>) -> Box<Group> {
+    pub fn take(&mut self, taken: Moment, states: Vec<SessionState>) -> Box<Group> {
         let state_row = self.next_message();
         let mut next_first = state_row;
         if !states.is_empty() {
@@ -244,7 +254,7 @@ impl OpenGroup {
         }
         let next = Group { first: next_first, ..Group::default() };
         let mut group = Box::new(std::mem::replace(&mut self.group, next));
-        (group.taken, group.states, group.state_row, group.trash) = (taken, states, state_row, trash);
+        (group.taken, group.states, group.state_row) = (taken, states, state_row);
         self.bytes = 0;
         self.is_urgent = false;
         self.forget_since = None;
@@ -336,7 +346,7 @@ mod tests {
         let mut open = OpenGroup::new(MessageId(1));
         open.push(slot(1), true);
         let state = SessionState { session: SessionNumber(1), ..SessionState::default() };
-        let taken = open.take(Moment::START, vec![state], vec![]);
+        let taken = open.take(Moment::START, vec![state]);
         assert_eq!(taken.state_row, MessageId(2));
         open.push(slot(1), false);
         assert_eq!(open.next_message(), MessageId(4));

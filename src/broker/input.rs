@@ -1,17 +1,20 @@
 //! What enters the broker.
 
 use super::connection::Arrival;
+use super::exchange::Step;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
-use super::message::Message;
+use super::outgoing::Stored;
 use crate::access::Access;
-use std::sync::Arc;
+use std::time::Duration;
 
 /// Something happened outside.
 #[derive(Debug)]
 pub enum Input {
     /// A connection was opened.
     Opened(ConnectionId, Arrival),
+    /// So many connections were closed before they were opened here, because there were too many.
+    TurnedAway(u64),
     /// A connection is gone; its number may be used again.
     Closed(ConnectionId),
     /// Everything of an outbox that had been full was written.
@@ -34,6 +37,20 @@ pub enum Input {
         generation: u32,
         /// What came out.
         verdict: Verdict,
+    },
+    /// The store was damaged and holds only what could be read of it; here is the report.
+    StoreDamaged(Box<str>),
+    /// It became known how long the gateway was off before this start: lifetimes from before ran on.
+    Slept(Duration),
+    /// A message of enhanced authentication that [`Output::Exchange`](super::Output::Exchange) asked about was
+    /// looked at.
+    Exchanged {
+        /// The connection it came over.
+        connection: ConnectionId,
+        /// Which of those that had this number.
+        generation: u32,
+        /// What came out.
+        step: Step,
     },
     /// Users and rules, from now on.
     AccessChanged(Box<Access>),
@@ -61,8 +78,9 @@ pub struct Loaded {
     pub messages: Result<Found, StoreFault>,
 }
 
-/// Messages that were asked of the store, each with its number; `None` for one that is not there.
-pub type Found = Vec<(MessageId, Option<Arc<Message>>)>;
+/// Messages that were asked of the store, each with its number; `None` for one that is not there, or not for that
+/// session.
+pub type Found = Vec<(MessageId, Option<Stored>)>;
 
 /// What keeps the store from keeping something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -58,22 +58,16 @@ impl Delivery {
 /// The layouts of the message that is being sent.
 #[derive(Debug, Default)]
 pub struct Layouts {
-    encoded: [Encoded; 4],
-}
-
-#[derive(Debug, Default)]
-struct Encoded {
-    bytes: Vec<u8>,
-    is_ready: bool,
+    encoded: [Vec<u8>; 4],
+    /// A bit for each that is encoded.
+    ready: u8,
 }
 
 impl Layouts {
     /// Forgets the message before.
     #[inline]
     pub fn begin(&mut self) {
-        for encoded in &mut self.encoded {
-            encoded.is_ready = false;
-        }
+        self.ready = 0;
     }
 
     /// The message in the layout a receiver needs. The bytes may have any first byte and packet identifier.
@@ -86,13 +80,14 @@ impl Layouts {
         {
             return packet.bytes;
         }
-        let encoded = &mut self.encoded[usize::from(is_v5) << 1 | usize::from(has_id)];
-        if !encoded.is_ready {
-            encoded.is_ready = true;
-            encoded.bytes.clear();
-            encode(&mut encoded.bytes, now, &source.parts, is_v5, has_id, Extras::default());
+        let index = usize::from(is_v5) << 1 | usize::from(has_id);
+        let encoded = &mut self.encoded[index];
+        if self.ready & 1 << index == 0 {
+            self.ready |= 1 << index;
+            encoded.clear();
+            encode(encoded, now, &source.parts, is_v5, has_id, Extras::default());
         }
-        &encoded.bytes
+        encoded
     }
 }
 

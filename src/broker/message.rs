@@ -2,6 +2,7 @@
 
 use crate::base::Moment;
 use crate::mqtt::{Properties, Property, QoS};
+use std::time::Duration;
 
 /// An application message, owned. Topic, properties and payload lie in one allocation.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +82,12 @@ impl Message {
             retain: self.retain,
             expires: self.expires,
         }
+    }
+
+    /// The same message, of whose lifetime this more has passed.
+    #[must_use]
+    pub fn aged(&self, length: Duration) -> Message {
+        Message { expires: self.expires.map(|at| at.earlier_by(length)), ..self.clone() }
     }
 
     /// Bytes of topic, properties and payload.

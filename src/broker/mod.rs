@@ -21,57 +21,67 @@ mod connect;
 mod connection;
 mod counters;
 mod deliver;
+mod exchange;
 mod few;
 pub mod group;
 mod ids;
+mod index;
 mod input;
 mod layout;
 mod listeners;
 mod load;
 pub mod message;
+mod orphans;
 mod outbox;
 mod outgoing;
 mod output;
 mod publish;
+mod queue;
 mod replay;
 mod restore;
 mod retained;
 mod route;
 mod session;
 mod shared;
+mod strangers;
 mod subscribe;
 mod subscriptions;
 mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod will;
+pub mod will;
 
 pub use connection::{Arrival, Origin};
 pub use counters::Counters;
+pub use exchange::{Exchange, Step};
 pub use few::Few;
 pub use ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 pub use input::{Found, Input, Loaded, StoreFault, Verdict};
 pub use listeners::{ListenerId, ListenerRules};
+pub use outgoing::Stored;
 pub use output::{Authenticate, Output};
 pub use restore::Restored;
 
 use crate::access::Access;
 use crate::base::Moment;
-use crate::base::limits::{Limits, PACKET_SIZE_BEFORE_CONNECT};
-use crate::mqtt::packet::{AckKind, Connect, Credentials};
+use crate::base::limits::Limits;
+use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish};
 use crate::mqtt::{DecodeError, Frame, Packet, ReasonCode, Version, decode, frame};
 use blocks::Blocks;
 use connection::{Connected, Connection, Phase};
 use group::{Group, OpenGroup};
+use index::Index;
 use layout::Layouts;
 use listeners::Listeners;
 use load::Loads;
+use orphans::Orphans;
 use outbox::Outboxes;
 use retained::Retained;
 use route::Target;
 use session::Sessions;
 use std::collections::VecDeque;
+use strangers::Strangers;
 use subscriptions::{FilterId, Subscriptions};
 use timers::{Timer, Timers};
 
@@ -83,8 +93,13 @@ const CONNECT: u8 = 0x10;
 pub struct Broker {
     limits: Limits,
     boots: u32,
+    /// The report of damage to the store that is not dealt with.
+    damage: Option<Box<str>>,
+    /// Retained messages with a lifetime that runs since before the start.
+    mortal: Vec<std::sync::Arc<message::Message>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
+    strangers: Strangers,
     listeners: Listeners,
     generation: u32,
     sessions: Sessions,
@@ -101,9 +116,10 @@ pub struct Broker {
     /// Passwords that are being compared.
     authenticating: usize,
     store: StoreSide,
+    orphans: Orphans,
     counters: Counters,
     loads: Loads,
-    scratch: Scratch,
+    scratch: Option<Box<Scratch>>,
 }
 
 /// What stands between the broker and the store.
@@ -112,12 +128,19 @@ struct StoreSide {
     open: OpenGroup,
     /// A group is with the writer.
     is_writing: bool,
+    /// When it got it.
+    writing_since: Moment,
     /// A group that could not be written, to be tried again as it is.
     failed: Option<Box<Group>>,
     fault: Option<StoreFault>,
     /// Failures in a row.
     failures: u32,
     blocks: Blocks,
+    index: Index,
+    /// The first message that was stored since the start.
+    first_of_run: MessageId,
+    /// Deliveries of stored messages that were completed since the last group.
+    completed: u32,
     dirty_sessions: Vec<SessionKey>,
     /// Sessions whose next message must not be sent before it is committed.
     waiting: Vec<SessionKey>,
@@ -160,15 +183,15 @@ impl Broker {
                 self.close_quietly(now, from);
                 return bytes.len();
             }
-            if matches!(connection.phase, Phase::Authenticating(_)) {
+            if connection.is_asking() {
                 // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
-                if bytes.len() - at > PACKET_SIZE_BEFORE_CONNECT as usize {
+                if bytes.len() - at > self.limits.packet_size_before_connect as usize {
                     self.close_quietly(now, from);
                     return bytes.len();
                 }
                 break;
             }
-            let limit = connection.packet_limit(self.limits.packet_size);
+            let limit = connection.packet_limit(&self.limits);
             match frame(&bytes[at..], limit) {
                 Ok(Some(frame)) => {
                     self.packet(now, from, frame, &bytes[at..at + frame.end]);
@@ -192,6 +215,7 @@ impl Broker {
     pub fn handle(&mut self, now: Moment, input: Input) {
         match input {
             Input::Opened(connection, arrival) => self.opened(now, connection, arrival),
+            Input::TurnedAway(count) => self.counters.turned_away += count,
             Input::Closed(connection) => self.closed(now, connection),
             Input::Flushed(connection) => self.flushed(now, connection),
             Input::TurnEnd => self.turn_end(now),
@@ -202,6 +226,9 @@ impl Broker {
             Input::Authenticated { connection, generation, verdict } => {
                 self.authenticated(now, connection, generation, verdict);
             }
+            Input::StoreDamaged(report) => self.damage = Some(report),
+            Input::Slept(length) => self.slept(length),
+            Input::Exchanged { connection, generation, step } => self.exchanged(now, connection, generation, step),
             Input::AccessChanged(access) => self.access_changed(now, access),
             Input::Stop => self.stop(now),
         }
@@ -219,11 +246,11 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
-        if !self.replaying.is_empty() {
+        if !self.replaying.is_empty() || self.orphans.are_due() {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };
-        [self.timers.next(), group].into_iter().flatten().min()
+        Moment::earlier(self.timers.next(), group)
     }
 
     /// What waits to be written to a connection.
@@ -267,6 +294,7 @@ impl Broker {
             Phase::Authenticating(_) | Phase::Closing => return,
             Phase::AwaitConnect { .. } if frame.first == CONNECT => return self.connect_packet(now, from, whole, body),
             Phase::AwaitConnect { .. } => return self.close_quietly(now, from),
+            Phase::Exchanging(_) => return self.packet_of_exchange(now, from, frame.first, body, whole),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
                 connected.version
@@ -278,6 +306,22 @@ impl Broker {
         if frame.first == CONNECT {
             // [MQTT-3.1.0-2]: whatever is in it. Its own faults have codes that DISCONNECT does not know.
             return self.refuse(now, from, whole, DecodeError::Protocol("there is a second CONNECT"));
+        }
+        // Nearly every packet is one of these two: they go the short way, past the enum of all packets.
+        match frame.first {
+            0x30..=0x3F => {
+                return match Publish::decode(frame.first, body, version) {
+                    Ok(publish) => self.publish(now, from, &publish, whole),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            0x40 => {
+                return match Ack::decode(AckKind::Puback, body, version) {
+                    Ok(ack) => self.puback(now, from, ack),
+                    Err(error) => self.refuse(now, from, whole, error),
+                };
+            }
+            _ => {}
         }
         match decode(frame.first, body, version) {
             Ok(packet) => self.packet_of_client(now, from, &packet, whole),
@@ -298,14 +342,9 @@ impl Broker {
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(now, from, unsubscribe),
             Packet::Pingreq => self.pingresp(from),
             Packet::Disconnect(disconnect) => self.disconnect_packet(now, from, disconnect),
-            // Enhanced authentication was not agreed on in CONNECT, so AUTH has no place ([MQTT-4.12.0-6]).
-            Packet::Auth(_)
+            Packet::Auth(auth) => self.auth_packet(now, from, auth),
             // CONNECT does not come as far as this; the others only a server sends.
-            | Packet::Connect(_)
-            | Packet::Connack(_)
-            | Packet::Suback(_)
-            | Packet::Unsuback(_)
-            | Packet::Pingresp => {
+            Packet::Connect(_) | Packet::Connack(_) | Packet::Suback(_) | Packet::Unsuback(_) | Packet::Pingresp => {
                 self.refuse(now, from, whole, DecodeError::Protocol("this packet is not expected from a client"));
             }
         }
@@ -319,6 +358,10 @@ impl Broker {
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {
         match Connect::decode(body) {
             Ok(mut connect) => {
+                if let Some(reason) = self.refusal(from) {
+                    self.counters.note_refusal_of_address(reason);
+                    return self.refuse_connect(now, from, Some(connect.version), reason);
+                }
                 let identity = self.connections[from.index()].as_mut().and_then(Connection::take_identity);
                 if let Some(name) = &identity {
                     // The certificate that was checked tells who this is, whatever CONNECT says.
@@ -328,6 +371,11 @@ impl Broker {
             }
             Err(error) => self.refuse(now, from, whole, error),
         }
+    }
+
+    /// Why the CONNECT of a connection is refused, whatever it says.
+    fn refusal(&self, from: ConnectionId) -> Option<ReasonCode> {
+        self.connections[from.index()].as_ref()?.refusal
     }
 
     /// Closes a connection whose bytes are not acceptable, with the reason where the version can tell it.
@@ -343,6 +391,7 @@ impl Broker {
                 };
                 self.refuse_connect(now, from, version, error.reason_code());
             }
+            Phase::Exchanging(_) => self.refuse_connect(now, from, Some(Version::V5), error.reason_code()),
             Phase::Authenticating(_) | Phase::Closing => {}
         }
     }

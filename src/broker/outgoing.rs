@@ -1,14 +1,20 @@
-//! Messages of QoS 1 and 2 for one session, in their order: sent and not completed, then waiting.
+//! Messages of QoS 1 and 2 for one session, in their order: sent and not completed, next to send, then waiting.
 //!
-//! One ring serves as inflight window and as queue, because a message is sent in the order in which it came.
-//! A packet identifier is given when a message enters the ring, so that a stored message keeps it through a restart.
+//! A message is sent in the order in which it came. Those that were sent and the next few are whole entries; all behind
+//! them are stored and lie in a [`Queue`] of a few bytes each. A packet identifier is given when a message comes, so
+//! that a stored message keeps it through a restart.
 
+mod kept;
+
+use super::change::Receiver;
 use super::ids::MessageId;
 use super::message::Message;
+use super::queue::{Queue, Waiting};
 use super::subscriptions::FilterId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far the delivery of one message has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,8 +52,37 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether the store has the message, so that it need not be kept here.
+    fn comes_from_store(&self) -> bool {
+        self.message != MessageId::NONE && self.share == FilterId::NONE
+    }
+
     fn needs_body(&self) -> bool {
         self.body.is_none() && matches!(self.progress, Progress::Waiting | Progress::Sent)
+    }
+}
+
+/// A message that was found in the store, or on its way there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// The message.
+    pub message: Arc<Message>,
+    /// How the session that asked gets it.
+    pub receiver: Receiver,
+}
+
+/// What a restart knows of messages that are still in the queue.
+#[derive(Debug, Default)]
+struct Resumed {
+    /// Messages whose PUBREC came, ascending.
+    received: Vec<MessageId>,
+    /// Up to this one they may have been sent.
+    sent_until: MessageId,
+}
+
+impl Resumed {
+    fn may_be_sent(&self, id: MessageId) -> bool {
+        id <= self.sent_until || self.received.binary_search(&id).is_ok()
     }
 }
 
@@ -62,16 +97,35 @@ pub struct Outgoing {
     sent: usize,
     /// How many of them wait for an acknowledgement.
     unacknowledged: usize,
-    /// Entries that are not done, and their bytes.
+    /// Messages that are not done, and their bytes.
     open: usize,
     open_bytes: u64,
     next_packet_id: PacketId,
+    /// Stored messages behind the entries.
+    queue: Queue,
+    resumed: Option<Box<Resumed>>,
+    /// Ranges of message numbers in which everything of this session is done, though a message before is not;
+    /// without those that are entries.
+    dropped: Vec<(MessageId, MessageId)>,
+    /// Whether messages came that no index run holds.
+    is_touched: bool,
 }
 
 impl Outgoing {
     /// An empty ring whose first message gets `first` as packet identifier.
     pub fn new(first: PacketId) -> Self {
-        Outgoing { entries: VecDeque::new(), sent: 0, unacknowledged: 0, open: 0, open_bytes: 0, next_packet_id: first }
+        Outgoing {
+            entries: VecDeque::new(),
+            sent: 0,
+            unacknowledged: 0,
+            open: 0,
+            open_bytes: 0,
+            next_packet_id: first,
+            queue: Queue::default(),
+            resumed: None,
+            dropped: vec![],
+            is_touched: false,
+        }
     }
 
     /// Messages that are not completed.
@@ -90,10 +144,15 @@ impl Outgoing {
         self.next_packet_id
     }
 
+    /// Whether there is a message that was not sent over this connection.
+    pub fn has_unsent(&self) -> bool {
+        self.sent < self.entries.len() || !self.queue.is_empty()
+    }
+
     /// Whether a new message could be sent at once, given how many may be unacknowledged.
     #[inline]
     pub fn is_open(&self, window: u16) -> bool {
-        self.sent == self.entries.len() && self.has_room(window)
+        self.sent == self.entries.len() && self.queue.is_empty() && self.has_room(window)
     }
 
     fn has_room(&self, window: u16) -> bool {
@@ -114,12 +173,16 @@ impl Outgoing {
         self.entries.push_back(entry);
     }
 
-    /// Appends a message as the store remembers it: sent over a connection that is gone, perhaps received.
-    pub fn restore(&mut self, entry: Entry) {
-        self.next_packet_id = entry.packet_id.next();
+    /// Appends a message that is being stored and waits, and gives it the next packet identifier.
+    pub fn push_waiting(&mut self, waiting: Waiting) {
+        self.next_packet_id = self.next_packet_id.next();
+        self.restore(waiting);
+    }
+
+    fn restore(&mut self, waiting: Waiting) {
         self.open += 1;
-        self.open_bytes += u64::from(entry.size);
-        self.entries.push_back(entry);
+        self.open_bytes += u64::from(waiting.size);
+        self.queue.push(waiting);
     }
 
     /// The next message to send, if the window has room. Those that are done are passed over.
@@ -127,10 +190,40 @@ impl Outgoing {
         while self.entries.get(self.sent).is_some_and(|entry| entry.progress == Progress::Done) {
             self.sent += 1;
         }
-        if !self.has_room(window) {
+        if !self.has_room(window) || self.collides() {
             return None;
         }
         self.entries.get_mut(self.sent)
+    }
+
+    /// Whether the next entry has the packet identifier of one that is in flight: the numbers have run in a whole
+    /// circle, because many messages between the two were dropped.
+    fn collides(&self) -> bool {
+        let (Some(next), Some(first)) = (self.entries.get(self.sent), self.entries.front()) else { return false };
+        let Some(last) = self.sent.checked_sub(1).and_then(|last| self.entries.get(last)) else { return false };
+        let distance = |entry: &Entry| entry.packet_id.distance_from(first.packet_id);
+        let is_it = |entry: &Entry| entry.packet_id == next.packet_id && entry.progress != Progress::Done;
+        distance(next) <= distance(last) && self.entries.iter().take(self.sent).any(is_it)
+    }
+
+    /// Whether the next message to send is in the queue, and the window has room for it.
+    pub fn wants_queue(&self, window: u16) -> bool {
+        self.sent == self.entries.len() && !self.queue.is_empty() && self.has_room(window)
+    }
+
+    /// The first message of the queue.
+    pub fn queue_front(&self) -> Option<MessageId> {
+        self.queue.front().map(|waiting| waiting.id)
+    }
+
+    /// Whether a message that has to wait is kept as an entry: the client is near, and fewer than `count` wait.
+    pub fn takes_entry(&self, count: usize) -> bool {
+        self.queue.is_empty() && self.entries.len() - self.sent < count
+    }
+
+    /// Whether fewer than `count` entries wait to be sent though the queue has more.
+    pub fn runs_low(&self, count: usize) -> bool {
+        !self.queue.is_empty() && self.entries.len() - self.sent < count
     }
 
     /// Takes note that the message of [`next_to_send`](Outgoing::next_to_send) was sent, or its PUBREL.
@@ -139,7 +232,7 @@ impl Outgoing {
         if entry.progress == Progress::Waiting {
             entry.progress = Progress::Sent;
         }
-        if entry.message != MessageId::NONE && entry.share == FilterId::NONE {
+        if entry.comes_from_store() {
             entry.body = None;
         }
         self.sent += 1;
@@ -162,8 +255,8 @@ impl Outgoing {
         if guess < self.sent && is_it(&self.entries[guess]) {
             return Some(guess);
         }
-        // After a restart the identifiers have gaps where messages never reached the store.
-        (0..self.sent.min(guess)).find(|&index| is_it(&self.entries[index]))
+        // The identifiers have gaps where messages were dropped or, after a restart, never reached the store.
+        (0..self.sent).find(|&index| is_it(&self.entries[index]))
     }
 
     /// An entry that [`find_sent`](Outgoing::find_sent) found.
@@ -196,32 +289,66 @@ impl Outgoing {
         }
     }
 
-    /// The connection is gone: everything that is not done will be sent again.
+    /// The connection is gone: everything that is not done will be sent again. What the store has is read again then.
     pub fn rewind(&mut self) {
         self.sent = 0;
         self.unacknowledged = 0;
+        for entry in self.entries.iter_mut().filter(|entry| entry.comes_from_store()) {
+            entry.body = None;
+        }
     }
 
     /// Drops the oldest message that was never sent; tells its identifier.
     pub fn drop_oldest_waiting(&mut self) -> Option<MessageId> {
-        let index = self.entries.iter().position(|entry| entry.progress == Progress::Waiting)?;
-        let message = self.finish(index);
-        self.drop_done();
+        let is_waiting = |entry: &Entry| entry.progress == Progress::Waiting;
+        let place = (self.sent..self.entries.len()).find(|&index| is_waiting(&self.entries[index]));
+        let (message, size) = if let Some(index) = place {
+            let entry = self.entries.remove(index)?;
+            (entry.message, entry.size)
+        } else {
+            let front = self.queue.front()?;
+            if self.resumed.as_ref().is_some_and(|resumed| resumed.may_be_sent(front.id)) {
+                return None;
+            }
+            self.queue.pop();
+            (front.id, front.size)
+        };
+        self.open -= 1;
+        self.open_bytes -= u64::from(size);
+        self.note_dropped(message, place.unwrap_or(self.entries.len()));
         Some(message)
+    }
+
+    /// A stored message was dropped that lay before the entry at `index`, or behind all.
+    fn note_dropped(&mut self, message: MessageId, index: usize) {
+        let first = self.first_open();
+        self.dropped.retain(|&(_, last)| first.is_some_and(|first| last > first));
+        if message == MessageId::NONE || first.is_none_or(|first| message < first) {
+            return;
+        }
+        let mut before = self.entries.iter().take(index).rev().map(|entry| entry.message);
+        let before = before.find(|&id| id != MessageId::NONE).unwrap_or_default();
+        match self.dropped.last_mut() {
+            Some((_, last)) if *last > before => *last = message,
+            _ => self.dropped.push((message, message)),
+        }
     }
 
     /// Identifiers of messages that have to be read from the store, among the next `count` to send. Those from
     /// `unstored` on are not there yet.
     pub fn wanted(&self, count: usize, unstored: MessageId) -> Vec<MessageId> {
-        let waiting = self.entries.iter().skip(self.sent).take(count).filter(|entry| entry.needs_body());
-        waiting.map(|entry| entry.message).take_while(|&message| message < unstored).collect()
+        let entries = self.entries.iter().skip(self.sent).take(count);
+        let entries = entries.filter(|entry| entry.needs_body()).map(|entry| entry.message);
+        let next = (self.entries.len() - self.sent).min(count);
+        let queued = self.queue.iter().take(count - next).map(|waiting| waiting.id);
+        entries.chain(queued).take_while(|&message| message < unstored).collect()
     }
 
-    /// Gives messages that were read from the store to their entries. Tells which of those that have to be there,
-    /// because they are `committed`, are not: they are given up.
+    /// Takes messages that were read from the store. Tells which of those that have to be there, because they are
+    /// `committed`, are not: they are given up.
     pub fn supply(
         &mut self,
-        messages: &[(MessageId, Option<Arc<Message>>)],
+        found: &[(MessageId, Option<Stored>)],
         committed: impl Fn(MessageId) -> bool,
     ) -> Vec<MessageId> {
         let mut lost = vec![];
@@ -230,14 +357,67 @@ impl Outgoing {
             if !entry.needs_body() {
                 continue;
             }
-            let Ok(found) = messages.binary_search_by_key(&entry.message, |(id, _)| *id) else { break };
-            match &messages[found].1 {
-                Some(message) => entry.body = Some(message.clone()),
+            let Ok(place) = found.binary_search_by_key(&entry.message, |(id, _)| *id) else { break };
+            match &found[place].1 {
+                Some(stored) => entry.body = Some(stored.message.clone()),
                 None if committed(entry.message) => lost.push(self.finish(index)),
                 None => break,
             }
         }
+        for (id, stored) in found {
+            match self.queue.front() {
+                // Otherwise it was dropped meanwhile, or is an entry already.
+                Some(front) if front.id == *id => match stored {
+                    Some(stored) => self.enter(stored),
+                    None if committed(*id) => {
+                        self.queue.pop();
+                        self.open -= 1;
+                        self.open_bytes -= u64::from(front.size);
+                        self.note_dropped(*id, self.entries.len());
+                        lost.push(*id);
+                    }
+                    None => break,
+                },
+                _ => {}
+            }
+        }
         lost
+    }
+
+    /// Makes an entry of the first message of the queue.
+    fn enter(&mut self, stored: &Stored) {
+        let Some(Waiting { id, size, share }) = self.queue.pop() else { return };
+        let Receiver { packet_id, qos, retain, .. } = stored.receiver;
+        let progress = self.progress_before(id);
+        let body = (progress != Progress::Received).then(|| stored.message.clone());
+        self.entries.push_back(Entry { message: id, body, size, packet_id, qos, retain, progress, share });
+    }
+
+    /// How far a message from the queue had come before the restart.
+    fn progress_before(&mut self, id: MessageId) -> Progress {
+        let Some(resumed) = &mut self.resumed else { return Progress::Waiting };
+        if let Ok(index) = resumed.received.binary_search(&id) {
+            resumed.received.remove(index);
+            return Progress::Received;
+        }
+        if id <= resumed.sent_until {
+            return Progress::Sent;
+        }
+        if resumed.received.is_empty() {
+            self.resumed = None;
+        }
+        Progress::Waiting
+    }
+
+    /// Messages from before the message `until` have lived longer by `length` than they were told when they were read.
+    pub fn age(&mut self, length: Duration, until: MessageId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.message != MessageId::NONE && entry.message < until) {
+            if let Some(body) = &mut entry.body
+                && body.expires.is_some()
+            {
+                *body = Arc::new(body.aged(length));
+            }
+        }
     }
 
     /// All entries that are not done, oldest first.
@@ -245,15 +425,29 @@ impl Outgoing {
         self.entries.iter().filter(|entry| entry.progress != Progress::Done)
     }
 
-    /// All entries, oldest first, those that are done included.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+    /// Takes the queue away: the session ends.
+    pub fn take_queue(&mut self) -> Queue {
+        std::mem::take(&mut self.queue)
+    }
+
+    /// All stored messages that are not done, oldest first.
+    pub fn stored(&self) -> impl Iterator<Item = MessageId> {
+        let entries = self.open_entries().map(|entry| entry.message).filter(|&id| id != MessageId::NONE);
+        entries.chain(self.queue.iter().map(|waiting| waiting.id))
+    }
+
+    fn first_open(&self) -> Option<MessageId> {
+        self.stored().next()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::change::SessionState;
+    use crate::broker::ids::SessionNumber;
+    use crate::broker::message::Parts;
+    use crate::mqtt::Properties;
 
     fn entry(ring: &Outgoing, message: u64, progress: Progress) -> Entry {
         Entry {
@@ -266,6 +460,25 @@ mod tests {
             progress,
             share: FilterId::NONE,
         }
+    }
+
+    fn waiting(id: u64) -> Waiting {
+        Waiting { id: MessageId(id), size: 10, share: FilterId::NONE }
+    }
+
+    /// A message as the store has it; its packet identifier is its number.
+    fn stored(id: u64) -> (MessageId, Option<Stored>) {
+        let parts = Parts {
+            topic: "a",
+            properties: Properties::NONE,
+            payload: b"x",
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            expires: None,
+        };
+        let packet_id = PacketId::FIRST.advance(((id - 1) % 65_535) as u16);
+        let receiver = Receiver { session: SessionNumber(1), packet_id, qos: QoS::AtLeastOnce, retain: false };
+        (MessageId(id), Some(Stored { message: Arc::new(Message::new(&parts)), receiver }))
     }
 
     #[test]
@@ -302,9 +515,10 @@ mod tests {
     fn identifiers_with_gaps_are_found_after_a_restart() {
         let mut ring = Outgoing::new(PacketId::FIRST);
         for id in [5, 9, 11] {
-            let packet_id = PacketId::new(id).expect("not zero");
-            ring.restore(Entry { packet_id, ..entry(&ring, u64::from(id), Progress::Sent) });
+            ring.remember(MessageId(id), 10, 9, None);
         }
+        ring.set_next_packet_id(PacketId::new(12).expect("not zero"));
+        assert_eq!(ring.supply(&[5, 9, 11].map(stored), |_| true), []);
         while ring.next_to_send(9).is_some() {
             ring.note_sent();
         }
@@ -314,17 +528,89 @@ mod tests {
     }
 
     #[test]
-    fn messages_from_the_store_reach_their_entries() {
+    fn messages_from_the_store_reach_the_window() {
         let mut ring = Outgoing::new(PacketId::FIRST);
-        for message in [3, 5, 8] {
-            let entry = entry(&ring, message, Progress::Waiting);
-            ring.push(entry);
+        for id in [3, 5, 8] {
+            ring.push_waiting(waiting(id));
         }
+        assert!(ring.wants_queue(9) && ring.next_to_send(9).is_none());
         assert_eq!(ring.wanted(2, MessageId(9)), [MessageId(3), MessageId(5)]);
         assert_eq!(ring.wanted(3, MessageId(5)), [MessageId(3)]);
         let missing = [(MessageId(3), None), (MessageId(5), None)];
         let lost = ring.supply(&missing, |id| id < MessageId(5));
         assert_eq!(lost, [MessageId(3)], "what is not committed is not lost");
+        assert_eq!(ring.supply(&[stored(5)], |_| true), []);
         assert_eq!(ring.next_to_send(1).map(|e| e.message), Some(MessageId(5)));
+        assert_eq!(ring.len(), 2);
+    }
+
+    #[test]
+    fn what_a_restart_knows_decides_how_a_delivery_goes_on() {
+        let mut ring = Outgoing::new(PacketId::FIRST);
+        let state = SessionState { received: vec![MessageId(4)], ..SessionState::default() };
+        ring.resume(&state);
+        for id in [4, 5, 6] {
+            ring.remember(MessageId(id), 10, 2, None);
+        }
+        ring.supply(&[4, 5, 6].map(stored), |_| true);
+        let progress: Vec<_> = ring.entries.iter().map(|entry| entry.progress).collect();
+        assert_eq!(progress, [Progress::Received, Progress::Sent, Progress::Waiting]);
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_in_few_ranges() {
+        let mut ring = Outgoing::new(PacketId::FIRST);
+        let sent = entry(&ring, 1, Progress::Sent);
+        ring.push(sent);
+        for id in 2..=50 {
+            ring.push_waiting(waiting(id));
+        }
+        for id in 2..=40 {
+            assert_eq!(ring.drop_oldest_waiting(), Some(MessageId(id)));
+        }
+        ring.supply(&[stored(41)], |_| true);
+        ring.next_to_send(9).expect("room");
+        ring.note_sent();
+        assert_eq!(ring.drop_oldest_waiting(), Some(MessageId(42)));
+        let mut state = SessionState::default();
+        ring.tell(&mut state);
+        assert_eq!(state.first, MessageId(1));
+        assert_eq!(state.done, [(MessageId(2), MessageId(40)), (MessageId(42), MessageId(42))]);
+        assert!(state.is_done(MessageId(7)) && !state.is_done(MessageId(41)));
+        let first = ring.find_sent(PacketId::FIRST).expect("sent");
+        ring.complete(first);
+        let mut state = SessionState::default();
+        ring.tell(&mut state);
+        assert_eq!((state.first, state.done), (MessageId(41), vec![(MessageId(42), MessageId(42))]));
+    }
+
+    #[test]
+    fn a_packet_identifier_in_flight_is_not_given_to_another_message() {
+        let mut ring = Outgoing::new(PacketId::FIRST);
+        let sent = entry(&ring, 1, Progress::Sent);
+        ring.push(sent);
+        for id in 2..=65_536 {
+            ring.push_waiting(waiting(id));
+        }
+        for _ in 2..65_536 {
+            ring.drop_oldest_waiting();
+        }
+        let mut same = stored(65_536);
+        same.1.as_mut().expect("there").receiver.packet_id = PacketId::FIRST;
+        ring.supply(&[same], |_| true);
+        assert!(ring.next_to_send(9).is_none());
+        let first = ring.find_sent(PacketId::FIRST).expect("sent");
+        ring.complete(first);
+        assert!(ring.next_to_send(9).is_some());
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_nothing_in_memory_that_the_store_has() {
+        let mut ring = Outgoing::new(PacketId::FIRST);
+        ring.push_waiting(waiting(1));
+        ring.supply(&[stored(1)], |_| true);
+        ring.rewind();
+        assert!(ring.entries.iter().all(|entry| entry.body.is_none()));
+        assert_eq!(ring.wanted(9, MessageId(9)), [MessageId(1)]);
     }
 }

@@ -1,5 +1,6 @@
 //! What leaves the broker.
 
+use super::exchange::Exchange;
 use super::group::Group;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use crate::access::PasswordHash;
@@ -16,7 +17,10 @@ pub enum Output {
     /// Compare a password, and give the verdict back as [`Input::Authenticated`](super::Input::Authenticated), even
     /// if the connection is gone by then.
     Authenticate(Authenticate),
-    /// Hand over again what came behind the CONNECT.
+    /// Look at a message of enhanced authentication, and give the outcome back as
+    /// [`Input::Exchanged`](super::Input::Exchanged), even if the connection is gone by then.
+    Exchange(Exchange),
+    /// Hand over again what came behind the CONNECT, or behind an AUTH.
     Resume(ConnectionId),
     /// Make this safe, in one transaction, and give it back.
     Commit(Box<Group>),

@@ -13,9 +13,9 @@ use super::retained::Owner;
 use super::route::Refused;
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES};
+use crate::base::limits::{RECEIVE_MAXIMUM, TOPIC_ALIASES, TOPIC_LEVELS};
 use crate::mqtt::packet::{Ack, AckKind, Publish};
-use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, TopicName, Version};
+use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, Version};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,10 @@ impl Broker {
             (Some(name), None) => name,
             (None, None) => return self.close_with(now, from, ReasonCode::TOPIC_ALIAS_INVALID),
         };
-        if TopicName::new(topic).is_ok_and(is_reserved) {
+        if self.is_too_deep(topic) {
+            return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
+        }
+        if is_reserved(topic) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {
@@ -107,21 +110,23 @@ impl Broker {
     }
 
     fn accept(&mut self, now: Moment, from: ConnectionId, key: SessionKey, publish: &Publish<'_>, source: &Source<'_>) {
-        let (is_stored, origin) = (self.sessions.at(key).is_stored, self.origin(from));
+        let Some(Some(connection)) = self.connections.get(from.index()) else { return };
+        let (is_stored, origin, generation) =
+            (self.sessions.at(key).is_stored, connection.origin, connection.generation);
+        let answer = |id| Held { connection: from, generation, answer: answer_to(publish.qos, id) };
         let keeps_id = publish.qos == QoS::ExactlyOnce && is_stored;
         let publication = Publication {
             session: Some(key),
-            answer: publish.packet_id.map(|id| self.held(from, answer_to(publish.qos, id))),
+            answer: publish.packet_id.map(answer),
             store_retained: origin.is_network() || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
         };
         match self.route(now, source, publication) {
             Err(Refused) => self.refuse_publish(now, from, publish, ReasonCode::QUOTA_EXCEEDED),
             Ok(routed) => {
-                if self.connected(from).is_none() {
-                    // It was itself a reader, too slow for its own messages.
-                    return;
-                }
+                // Nothing to say if it was itself a reader, too slow for its own messages.
+                let Some(connected) = self.connected(from) else { return };
+                let is_v5 = connected.version.is_v5();
                 if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id) {
                     self.sessions.at_mut(key).rare().incoming.insert(id);
                     if keeps_id {
@@ -129,13 +134,21 @@ impl Broker {
                     }
                 }
                 if let Some(mut held) = routed.answer {
-                    if !routed.any_reader && self.connected(from).is_some_and(|c| c.version.is_v5()) {
+                    if !routed.any_reader && is_v5 {
                         held.answer = without_readers(held.answer);
                     }
                     self.speak(held);
                 }
             }
         }
+    }
+
+    /// Whether a topic name or filter has more levels than are allowed here. The codec lets none in that has more than
+    /// [`TOPIC_LEVELS`].
+    #[inline]
+    pub(super) fn is_too_deep(&self, topic: &str) -> bool {
+        let levels = usize::from(self.limits.topic_levels);
+        levels < TOPIC_LEVELS && topic.bytes().filter(|&byte| byte == b'/').count() >= levels
     }
 
     /// Publishes a will or a message of the broker itself.
@@ -157,7 +170,7 @@ impl Broker {
             let kind = if publish.qos == QoS::ExactlyOnce { AckKind::Pubrec } else { AckKind::Puback };
             self.speak(self.held(from, Answer::Ack(Ack { kind, packet_id, reason })));
         } else {
-            self.close_quietly(now, from);
+            self.close_later(now, from);
         }
     }
 

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct Retained {
     messages: BTreeSet<ByTopic>,
     of_clients: usize,
+    /// Bytes of those.
+    bytes_of_clients: u64,
 }
 
 /// Who retains a message.
@@ -73,6 +75,11 @@ impl Retained {
         self.of_clients
     }
 
+    /// Bytes of those that clients retain: topics, properties and payloads.
+    pub fn bytes_of_clients(&self) -> u64 {
+        self.bytes_of_clients
+    }
+
     /// The retained message of a topic.
     pub fn find(&self, topic: &str) -> Option<&Arc<Message>> {
         self.messages.get(topic).map(|ByTopic(message, _)| message)
@@ -80,17 +87,27 @@ impl Retained {
 
     /// Sets the retained message of its topic.
     pub fn set(&mut self, message: Arc<Message>, owner: Owner) {
-        self.of_clients += usize::from(owner == Owner::Client);
-        if let Some(ByTopic(_, owner)) = self.messages.replace(ByTopic(message, owner)) {
-            self.of_clients -= usize::from(owner == Owner::Client);
+        if owner == Owner::Client {
+            self.of_clients += 1;
+            self.bytes_of_clients += message.size() as u64;
+        }
+        if let Some(old) = self.messages.replace(ByTopic(message, owner)) {
+            self.forget(&old);
         }
     }
 
     /// Forgets the retained message of a topic; tells whether there was one.
     pub fn clear(&mut self, topic: &str) -> bool {
-        let Some(ByTopic(_, owner)) = self.messages.take(topic) else { return false };
-        self.of_clients -= usize::from(owner == Owner::Client);
+        let Some(old) = self.messages.take(topic) else { return false };
+        self.forget(&old);
         true
+    }
+
+    fn forget(&mut self, ByTopic(message, owner): &ByTopic) {
+        if *owner == Owner::Client {
+            self.of_clients -= 1;
+            self.bytes_of_clients -= message.size() as u64;
+        }
     }
 
     /// The retained messages whose topics match a filter, in the order of the topics: at most `matching` of them,

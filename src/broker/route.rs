@@ -6,14 +6,15 @@ use super::few::Few;
 use super::group::{Held, Slot};
 use super::ids::{ConnectionId, MessageId, SessionKey};
 use super::layout::{Delivery, Extras, Source, put, put_alone};
-use super::message::Message;
+use super::message::{Message, Parts};
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
+use super::queue::Waiting;
 use super::subscriptions::{FilterId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::access::Action;
 use crate::base::Moment;
-use crate::base::limits::{QueueFull, UNSTORED_BYTES};
+use crate::base::limits::{LOAD_WINDOW, QueueFull, UNSTORED_BYTES};
 use crate::mqtt::{PacketId, QoS, ReasonCode};
 use std::sync::Arc;
 
@@ -71,7 +72,7 @@ impl Broker {
         source: &Source<'_>,
         publication: Publication,
     ) -> Result<Routed, Refused> {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         self.collect_targets(source, publication.session, &mut scratch);
         if self.access.is_some() {
             scratch.targets.retain(|target| self.may(target.session, Action::Read, source.parts.topic));
@@ -81,7 +82,7 @@ impl Broker {
         } else {
             Err(Refused)
         };
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
         result
     }
 
@@ -107,11 +108,7 @@ impl Broker {
     /// Whether the message can be taken, for all readers or for none.
     fn admits(&self, source: &Source<'_>, publication: &Publication, targets: &[Target]) -> bool {
         let parts = &source.parts;
-        let is_new_retained = parts.retain && !parts.payload.is_empty() && self.retained.find(parts.topic).is_none();
-        if is_new_retained
-            && publication.store_retained
-            && self.retained.of_clients() >= self.limits.retained_messages as usize
-        {
+        if parts.retain && publication.store_retained && !self.has_room_to_retain(parts) {
             return false;
         }
         let is_qos_0 = parts.qos == QoS::AtMostOnce;
@@ -132,14 +129,28 @@ impl Broker {
         !must_be_stored || (self.store.fault != Some(StoreFault::Full) && self.store.open.bytes() < UNSTORED_BYTES)
     }
 
+    /// Whether the table of retained messages can take this one. One that clears a topic or is smaller than what it
+    /// replaces always has room.
+    fn has_room_to_retain(&self, parts: &Parts<'_>) -> bool {
+        if parts.payload.is_empty() {
+            return true;
+        }
+        let (count, bytes) = (self.retained.of_clients(), self.retained.bytes_of_clients());
+        match self.retained.find(parts.topic) {
+            None if count >= self.limits.retained_messages as usize => false,
+            Some(old) if parts.size() <= old.size() => true,
+            old => bytes + parts.size() as u64 <= self.limits.retained_bytes + old.map_or(0, |old| old.size() as u64),
+        }
+    }
+
     /// Delivers a message to one session.
     pub(super) fn deliver_one(&mut self, now: Moment, source: &Source<'_>, publication: Publication, target: Target) {
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.layouts.begin();
         scratch.targets.clear();
         scratch.targets.push(target);
         self.deliver(now, source, publication, &mut scratch);
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
     }
 
     fn is_full(&self, outgoing: &Outgoing, size: usize) -> bool {
@@ -255,21 +266,28 @@ impl Broker {
         let session = self.sessions.at_mut(target.session);
         let number = session.number;
         let outgoing = session.outgoing(first);
+        if outgoing.touch() {
+            self.store.index.touch(target.session, number);
+        }
         let packet_id = outgoing.next_packet_id();
         let has_room = window.is_some_and(|(id, window)| outgoing.is_open(window) && !self.outboxes.is_full(id));
         let sends = has_room && qos == QoS::AtLeastOnce;
         let mut entry = target.entry(source, qos, packet_id, sends);
-        entry.message = fan.id;
-        if target.share != FilterId::NONE || (has_room && qos == QoS::ExactlyOnce) {
-            // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
-            // mean this message to a client that received it.
-            entry.body = Some(fan.shared(source));
-        }
-        if has_room && qos == QoS::ExactlyOnce {
-            self.store.waiting.push(target.session);
-        }
         let retain = entry.retain;
-        outgoing.push(entry);
+        if has_room || (window.is_some() && outgoing.takes_entry(LOAD_WINDOW)) {
+            entry.message = fan.id;
+            if !sends || target.share != FilterId::NONE {
+                // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
+                // mean this message to a client that received it.
+                entry.body = Some(fan.shared(source));
+            }
+            if has_room && qos == QoS::ExactlyOnce {
+                self.store.waiting.push(target.session);
+            }
+            outgoing.push(entry);
+        } else {
+            outgoing.push_waiting(Waiting { id: fan.id, size: entry.size, share: entry.share });
+        }
         fan.receivers.push(Receiver { session: number, packet_id, qos, retain });
         fan.live += 1;
         fan.is_urgent |= !sends;

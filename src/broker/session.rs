@@ -61,6 +61,12 @@ pub struct Rare {
     pub will_due: Option<Moment>,
     /// When the session expires, while it has no connection.
     pub expires: Option<Moment>,
+    /// Whether the store knows that the session's time runs.
+    pub is_away_kept: bool,
+    /// Whether the store has the will that waits.
+    pub is_will_kept: bool,
+    /// Whether it had no connection since the start.
+    pub is_restored: bool,
     /// The row of the store that holds the session's latest state.
     pub state_row: MessageId,
 }

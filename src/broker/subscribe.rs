@@ -63,8 +63,9 @@ impl Broker {
         options: SubscriptionOptions,
         identifier: u32,
     ) -> Result<bool, ReasonCode> {
-        if !self.may_subscribe(key, filter) {
-            return Err(ReasonCode::NOT_AUTHORIZED);
+        self.may_subscribe(key, filter)?;
+        if self.is_too_deep(filter.shared().ok().flatten().map_or(filter, |shared| shared.filter).as_str()) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         let session = self.sessions.at_mut(key);
         let subscriptions = session.subscriptions.as_slice();

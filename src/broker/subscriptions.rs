@@ -25,7 +25,7 @@ pub struct Subscriber {
 
 /// A filter's place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct FilterId(u32);
+pub struct FilterId(pub(super) u32);
 
 impl FilterId {
     /// No filter.

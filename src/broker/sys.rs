@@ -4,11 +4,15 @@ use super::message::Parts;
 use super::timers::Timer;
 use super::{Broker, StoreFault};
 use crate::base::Moment;
+use crate::base::limits::RECEIVE_MAXIMUM;
 use crate::mqtt::{Properties, QoS};
 use std::time::Duration;
 
 /// How often counters are published.
 const INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the writer may have a group before the store is called slow.
+const STORE_SLOW: Duration = Duration::from_secs(2);
 
 impl Broker {
     pub(super) fn publish_sys(&mut self, now: Moment) {
@@ -35,6 +39,7 @@ impl Broker {
     fn sys_values(&self, now: Moment) -> Vec<(String, String)> {
         let counters = &self.counters;
         let fault = match self.store.fault {
+            None if self.store.is_writing && now.saturating_since(self.store.writing_since) > STORE_SLOW => "slow",
             None => "ok",
             Some(StoreFault::Full) => "full",
             Some(StoreFault::Broken) => "broken",
@@ -59,6 +64,7 @@ impl Broker {
             ("broker/subscriptions/count", self.subscriptions.count() as u64),
             ("broker/shared_subscriptions/count", self.subscriptions.shared_count() as u64),
             ("broker/retained messages/count", retained),
+            ("gatehouse/retained/bytes", self.retained.bytes_of_clients()),
             ("broker/publish/messages/received", counters.publishes_received),
             ("broker/publish/messages/sent", counters.publishes_sent),
             ("broker/publish/messages/dropped", counters.publishes_dropped()),
@@ -69,6 +75,9 @@ impl Broker {
             ("gatehouse/boots", self.boots.into()),
             ("gatehouse/connects/accepted", counters.connects),
             ("gatehouse/connects/refused", counters.connects_refused),
+            ("gatehouse/connects/refused_per_address", counters.refused_per_address),
+            ("gatehouse/connects/refused_rate", counters.refused_rate),
+            ("gatehouse/connections/turned_away", counters.turned_away),
             ("gatehouse/packets/refused", counters.packets_refused),
             ("gatehouse/publish/refused", counters.publishes_refused),
             ("gatehouse/subscriptions/refused", counters.subscriptions_refused),
@@ -88,10 +97,39 @@ impl Broker {
             ("$SYS/broker/version".to_owned(), version.to_owned()),
             ("$SYS/broker/uptime".to_owned(), format!("{} seconds", now.as_secs())),
             ("$SYS/gatehouse/store/state".to_owned(), fault.to_owned()),
+            ("$SYS/gatehouse/store/damage".to_owned(), self.damage.as_deref().unwrap_or("none").to_owned()),
         ];
         values.extend(numbers.into_iter().map(|(name, number)| (format!("$SYS/{name}"), number.to_string())));
         values.extend(self.loads.values());
+        values.extend(self.limit_values());
         values
+    }
+
+    /// What the limits are, beside what they let through.
+    fn limit_values(&self) -> impl Iterator<Item = (String, String)> {
+        let limits = &self.limits;
+        let numbers: [(&str, u64); 19] = [
+            ("connections", limits.connections.into()),
+            ("connections_per_address", limits.connections_per_address.into()),
+            ("connect_rate", limits.connect_rate.into()),
+            ("connect_rate_per_address", limits.connect_rate_per_address.into()),
+            ("unauthenticated", limits.unauthenticated.into()),
+            ("connect_timeout", limits.connect_timeout.into()),
+            ("packet_size_before_connect", limits.packet_size_before_connect.into()),
+            ("packet_size", limits.packet_size.into()),
+            ("will_size", limits.will_size.into()),
+            ("inflight", limits.inflight.into()),
+            ("queue_messages", limits.queue_messages.into()),
+            ("queue_bytes", limits.queue_bytes),
+            ("retained_messages", limits.retained_messages.into()),
+            ("retained_bytes", limits.retained_bytes),
+            ("topic_levels", limits.topic_levels.into()),
+            ("sessions", limits.sessions.into()),
+            ("subscriptions", limits.subscriptions.into()),
+            ("keep_alive", limits.keep_alive.into()),
+            ("receive_maximum", RECEIVE_MAXIMUM.into()),
+        ];
+        numbers.into_iter().map(|(name, value)| (format!("$SYS/gatehouse/limits/{name}"), value.to_string()))
     }
 
     /// Messages on their way to sessions, and their bytes; counted once for each receiver.

@@ -7,10 +7,12 @@ use crate::mqtt::{Properties, Property};
 use std::time::Duration;
 
 /// The will of a connection, or of a session whose connection is lost and whose delay still runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Will {
-    message: Message,
-    expiry: Option<u32>,
+    /// The message; its lifetime has not begun.
+    pub message: Message,
+    /// Seconds it lives from its publication on.
+    pub expiry: Option<u32>,
     /// Seconds from the loss of the connection to the publication.
     pub delay: u32,
 }

@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand.
 //!
 //! Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect, 5 refused by the broker,
-//! 6 timed out.
+//! 6 timed out, 7 messages were lost, doubled or reordered.
 
 mod acl;
+mod backup;
+mod bench;
 mod check;
 mod client;
 mod image;
@@ -11,6 +13,7 @@ mod import;
 mod log;
 mod publish;
 mod reload;
+mod replay;
 mod report;
 mod request;
 mod run;
@@ -48,6 +51,9 @@ pub const EXIT_REFUSED: u8 = 5;
 /// What was waited for did not come in time.
 pub const EXIT_TIMEOUT: u8 = 6;
 
+/// Messages were lost, doubled, reordered or delivered to the wrong client.
+pub const EXIT_FAULTS: u8 = 7;
+
 /// Gatehouse: MQTT broker, devices and automation of a home gateway.
 #[derive(Debug, Parser)]
 #[command(
@@ -55,7 +61,7 @@ pub const EXIT_TIMEOUT: u8 = 6;
     version,
     about,
     after_help = "Exit codes: 0 ok, 1 runtime error, 2 usage, 3 configuration invalid, 4 cannot connect,
-5 refused by the broker, 6 timed out"
+5 refused by the broker, 6 timed out, 7 messages were lost, doubled or reordered"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -80,6 +86,10 @@ enum Command {
     Update(update::UpdateArgs),
     /// Make what belongs to the card.
     Image(image::ImageArgs),
+    /// Make a copy of the store, or put one back.
+    Backup(backup::BackupArgs),
+    /// Play a transcript of a serial port through the drivers.
+    Replay(replay::ReplayArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -89,6 +99,8 @@ enum Command {
     /// Publish a request and print the response.
     #[command(name = "rr")]
     Request(Box<request::RequestArgs>),
+    /// Put a broker under load and count what it loses.
+    Bench(Box<bench::BenchArgs>),
 }
 
 /// Reads the arguments of this process and does what they say.
@@ -103,8 +115,11 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -56,20 +56,29 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
             let simulated = if settings.gpio.is_simulated(has_gpiochip) { " (simulated)" } else { "" };
             format!("{}{simulated}", lines.join(", "))
         }
-        DriverSettings::Line(line) => {
-            let port = settings.buses.iter().find(|bus| bus.id == line.bus).map(|bus| &bus.port);
-            match port {
-                Some(PortSource::Path(path)) => format!("bus {} at {}", line.bus, path.display()),
-                Some(PortSource::Simulated(SimulatedPeer::Arduino)) => {
-                    format!("bus {} (simulated Arduino on a pseudo-terminal)", line.bus)
-                }
-                None => format!("bus {}", line.bus),
-            }
+        DriverSettings::Line(line) => bus_place(settings, &line.bus),
+        DriverSettings::Modbus(modbus) => format!("unit {} on {}", modbus.unit, bus_place(settings, &modbus.bus)),
+        DriverSettings::Dsmr(dsmr) => bus_place(settings, &dsmr.bus),
+        DriverSettings::Iio(sensor) | DriverSettings::Hwmon(sensor) => {
+            let on = sensor.matching.on.as_ref().map_or(String::new(), |on| format!(" on {on}"));
+            format!("sensor {}{on}", sensor.matching.name)
         }
+        DriverSettings::System(_) => "this machine".to_owned(),
         DriverSettings::Onewire(onewire) => {
             let simulated = if onewire.simulate.is_some() { " (simulated)" } else { "" };
             format!("sensor {}{simulated}", onewire.rom)
         }
+    }
+}
+
+fn bus_place(settings: &Settings, id: &str) -> String {
+    match settings.buses.iter().find(|bus| bus.id == id).map(|bus| &bus.port) {
+        Some(PortSource::Path(path)) => format!("bus {id} at {}", path.display()),
+        Some(PortSource::Tcp(address)) => format!("bus {id} at {address}"),
+        Some(PortSource::Simulated(SimulatedPeer::Arduino)) => {
+            format!("bus {id} (simulated Arduino on a pseudo-terminal)")
+        }
+        None => format!("bus {id}"),
     }
 }
 
@@ -98,7 +107,12 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
         let output = match &device.driver {
             DriverSettings::Gpio(gpio) => gpio.outputs.first().map(|output| &output.id),
             DriverSettings::Line(line) => line.outputs.first().map(|output| &output.id),
-            DriverSettings::Onewire(_) => None,
+            DriverSettings::Modbus(modbus) => modbus.outputs.first().map(|output| &output.id),
+            DriverSettings::Onewire(_)
+            | DriverSettings::Dsmr(_)
+            | DriverSettings::Iio(_)
+            | DriverSettings::Hwmon(_)
+            | DriverSettings::System(_) => None,
         };
         output.map(|output| (device.id.as_str(), output.as_str()))
     })
@@ -107,7 +121,7 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
 fn first_button(settings: &Settings) -> Option<String> {
     settings.devices.iter().find_map(|device| match &device.driver {
         DriverSettings::Gpio(gpio) => gpio.buttons.first().map(|button| button.line.address.to_string()),
-        DriverSettings::Line(_) | DriverSettings::Onewire(_) => None,
+        _ => None,
     })
 }
 

@@ -89,7 +89,11 @@ async fn answer(args: &RequestArgs, client: &mut Client, message: Message) -> Re
                 Show(&args.show).message(&message)?;
                 return Ok(client.settle().await?);
             }
-            Event::Message(_) | Event::Published { .. } | Event::Connected { .. } | Event::Unsubscribed { .. } => {}
+            Event::Message(_)
+            | Event::Released { .. }
+            | Event::Published { .. }
+            | Event::Connected { .. }
+            | Event::Unsubscribed { .. } => {}
         }
     }
 }

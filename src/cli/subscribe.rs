@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
     /// Handles an event; tells whether it was the last that matters.
     fn is_end(&mut self, client: &mut Client, event: Event) -> Result<bool, Failure> {
         match event {
-            Event::Connected { .. } | Event::Published { .. } => Ok(false),
+            Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => Ok(false),
             Event::Message(message) => self.message(client, &message),
             Event::Unsubscribed { .. } => Ok(self.filters.is_empty() && self.args.exit_when_subscribed),
             Event::Subscribed { reasons, .. } => {

@@ -12,6 +12,7 @@ use toml_edit::{ArrayOfTables, Table, value};
 #[command(after_help = "Examples:
   gatehouse user add anna                       asks for the password
   echo \"$PASSWORD\" | gatehouse user passwd anna   reads it from standard input
+  gatehouse user add meter --scram              can log in without sending the password (MQTT 5.0 only)
   gatehouse user list --file /etc/gatehouse/users.toml
 
 Name the file in the configuration: [broker] users = \"users.toml\". A running gateway reads it again
@@ -25,9 +26,9 @@ pub struct UserArgs {
 #[derive(Debug, Subcommand)]
 enum UserCommand {
     /// Add a user; the file is made if it is not there.
-    Add(NameArgs),
+    Add(PasswordArgs),
     /// Change a user's password.
-    Passwd(NameArgs),
+    Passwd(PasswordArgs),
     /// Remove a user, and the rules for that user.
     Del(NameArgs),
     /// List the names of all users.
@@ -42,6 +43,15 @@ struct NameArgs {
     file: UsersFileArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct PasswordArgs {
+    #[command(flatten)]
+    of: NameArgs,
+    /// Keep a verifier for SCRAM-SHA-256, so that the client can log in without sending its password
+    #[arg(long)]
+    scram: bool,
+}
+
 /// Does what the subcommand says.
 pub fn run(args: &UserArgs) -> ExitCode {
     let done = match &args.command {
@@ -53,12 +63,12 @@ pub fn run(args: &UserArgs) -> ExitCode {
     done.map_or_else(|code| code, |()| ExitCode::SUCCESS)
 }
 
-fn add(args: &NameArgs) -> Result<(), ExitCode> {
+fn add(PasswordArgs { of: args, scram }: &PasswordArgs) -> Result<(), ExitCode> {
     let mut file = args.file.open(true)?;
     if file.access.has_user(&args.name) {
         return Err(refused(&format!("there is a user `{}`; `gatehouse user passwd` changes the password", args.name)));
     }
-    let hash = new_hash()?;
+    let hash = new_hash(*scram)?;
     let mut user = Table::new();
     user.insert("name", value(&args.name));
     user.insert("password", value(hash));
@@ -68,9 +78,9 @@ fn add(args: &NameArgs) -> Result<(), ExitCode> {
     file.save()
 }
 
-fn change_password(args: &NameArgs) -> Result<(), ExitCode> {
+fn change_password(PasswordArgs { of: args, scram }: &PasswordArgs) -> Result<(), ExitCode> {
     let mut file = existing(args)?;
-    let hash = new_hash()?;
+    let hash = new_hash(*scram)?;
     let users = file.tables("user").into_iter().flat_map(ArrayOfTables::iter_mut);
     for user in users.filter(|user| is_named(user, "name", &args.name)) {
         user.insert("password", value(&hash));
@@ -107,7 +117,7 @@ fn is_named(table: &Table, key: &str, name: &str) -> bool {
     table.get(key).and_then(|value| value.as_str()) == Some(name)
 }
 
-fn new_hash() -> Result<String, ExitCode> {
+fn new_hash(scram: bool) -> Result<String, ExitCode> {
     let failed = |error: std::io::Error| {
         eprintln!("gatehouse: no password: {error}");
         ExitCode::from(EXIT_RUNTIME)
@@ -116,7 +126,8 @@ fn new_hash() -> Result<String, ExitCode> {
     if password.is_empty() {
         return Err(refused("the password is empty"));
     }
-    password::hash(password.as_bytes()).map(|hash| hash.to_string()).map_err(failed)
+    let made = if scram { password::scram::verifier(password.as_bytes()) } else { password::hash(password.as_bytes()) };
+    made.map(|hash| hash.to_string()).map_err(failed)
 }
 
 fn refused(why: &str) -> ExitCode {

@@ -34,6 +34,8 @@ pub struct Machine {
     waiting: VecDeque<(Token, Message)>,
     /// QoS 2 messages that were received and not released.
     incoming: BTreeSet<PacketId>,
+    /// Messages that are to be acknowledged later; none if all are acknowledged as they come in.
+    unacknowledged: Option<BTreeMap<PacketId, QoS>>,
     keep_alive: Duration,
     last_sent: Moment,
     ping_sent: Option<Moment>,
@@ -69,6 +71,7 @@ impl Machine {
             inflight_max: INFLIGHT_MAX,
             waiting: VecDeque::new(),
             incoming: BTreeSet::new(),
+            unacknowledged: options.acknowledge_later.then(BTreeMap::new),
             keep_alive: Duration::from_secs(options.keep_alive.into()),
             last_sent: now,
             ping_sent: None,
@@ -129,6 +132,20 @@ impl Machine {
         let packet_id = self.packet_id(Pending::Unsuback(token));
         Unsubscribe { packet_id, properties: Properties::NONE, filters }.encode(self.version, &mut self.outbox);
         Ok(token)
+    }
+
+    /// Acknowledges a message, with [`acknowledge_later`](Options::acknowledge_later) and in the order in which they
+    /// came in ([MQTT-4.6.0-2], [MQTT-4.6.0-3]). Any other identifier changes nothing.
+    pub fn acknowledge(&mut self, packet_id: u16) {
+        let Some((id, waiting)) = PacketId::new(packet_id).zip(self.unacknowledged.as_mut()) else { return };
+        match waiting.remove(&id) {
+            Some(QoS::ExactlyOnce) => {
+                self.incoming.insert(id);
+                Ack::success(AckKind::Pubrec, id).encode(self.version, &mut self.outbox);
+            }
+            Some(QoS::AtLeastOnce) => Ack::success(AckKind::Puback, id).encode(self.version, &mut self.outbox),
+            Some(QoS::AtMostOnce) | None => {}
+        }
     }
 
     /// Says goodbye, so that the will is not published.
@@ -254,6 +271,11 @@ impl Machine {
             return Err(ClientError::Full);
         }
         let is_new = match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce | QoS::ExactlyOnce, Some(id)) if self.unacknowledged.is_some() => {
+                let is_known = self.incoming.contains(&id);
+                let waiting = self.unacknowledged.get_or_insert_default();
+                waiting.insert(id, publish.qos).is_none() && !is_known
+            }
             (QoS::AtLeastOnce, Some(id)) => {
                 Ack::success(AckKind::Puback, id).encode(self.version, &mut self.outbox);
                 true
@@ -267,7 +289,12 @@ impl Machine {
         if is_new {
             let message = Message::new(topic.as_str(), publish.payload).qos(publish.qos);
             let packet_id = publish.packet_id.map_or(0, PacketId::get);
-            let message = Message { retain: publish.retain, packet_id, ..message.with_properties(publish.properties) };
+            let message = Message {
+                retain: publish.retain,
+                dup: publish.dup,
+                packet_id,
+                ..message.with_properties(publish.properties)
+            };
             self.events.push_back(Event::Message(message));
         }
         Ok(())
@@ -287,7 +314,9 @@ impl Machine {
                 Ack::success(AckKind::Pubrel, id).encode(self.version, &mut self.outbox);
             }
             (AckKind::Pubrel, _) => {
-                self.incoming.remove(&id);
+                if self.incoming.remove(&id) && self.unacknowledged.is_some() {
+                    self.events.push_back(Event::Released { packet_id: id.get() });
+                }
                 Ack::success(AckKind::Pubcomp, id).encode(self.version, &mut self.outbox);
             }
             // An answer to nothing: late, or of a session that is no more.

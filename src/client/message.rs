@@ -15,6 +15,8 @@ pub struct Message {
     pub retain: bool,
     /// Packet identifier it came with; 0 for QoS 0 and for messages of one's own.
     pub packet_id: u16,
+    /// Whether the server may have sent it before.
+    pub dup: bool,
     /// Properties as on the wire; none before 5.0.
     pub(super) properties: Vec<u8>,
 }
@@ -28,6 +30,7 @@ impl Message {
             qos: QoS::AtMostOnce,
             retain: false,
             packet_id: 0,
+            dup: false,
             properties: Vec::new(),
         }
     }
@@ -139,6 +142,9 @@ pub struct Options {
     pub session_expiry: u32,
     /// Seconds between two signs of life; 0 for none.
     pub keep_alive: u16,
+    /// Whether messages of QoS 1 and 2 are acknowledged by [`Machine::acknowledge`](super::Machine::acknowledge)
+    /// only, instead of as they come in.
+    pub acknowledge_later: bool,
     /// What the server publishes when the connection is lost.
     pub will: Option<Message>,
     /// User name.
@@ -158,6 +164,7 @@ impl Options {
             clean_start: true,
             session_expiry: 0,
             keep_alive: 60,
+            acknowledge_later: false,
             will: None,
             user_name: None,
             password: None,

@@ -39,8 +39,13 @@ pub enum Event {
         /// Whether it went on with a session of before.
         session_present: bool,
     },
-    /// A message came in; it is acknowledged already.
+    /// A message came in; it is acknowledged already, unless that is left to be done later.
     Message(Message),
+    /// The server knows that a QoS 2 message which was acknowledged later has arrived, and does not send it again.
+    Released {
+        /// The message's packet identifier.
+        packet_id: u16,
+    },
     /// A message of QoS 1 or 2 has arrived at the server, or was refused by it.
     Published {
         /// What [`Machine::publish`] gave for it.

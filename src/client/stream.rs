@@ -41,7 +41,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let first = tokio::time::timeout(CONNECT_TIMEOUT, client.next()).await;
         match first.map_err(|_| ClientError::Timeout)?? {
             Event::Connected { session_present } => Ok((client, session_present)),
-            Event::Message(_) | Event::Published { .. } | Event::Subscribed { .. } | Event::Unsubscribed { .. } => {
+            Event::Message(_)
+            | Event::Released { .. }
+            | Event::Published { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. } => {
                 unreachable!("the machine tells nothing before the connection")
             }
         }
@@ -73,6 +77,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         properties: Properties<'_>,
     ) -> Result<Token, ClientError> {
         self.machine.subscribe_with(filters, properties)
+    }
+
+    /// Queues the acknowledgement of a message, see [`Machine::acknowledge`].
+    pub fn acknowledge(&mut self, packet_id: u16) {
+        self.machine.acknowledge(packet_id);
     }
 
     /// Whether a message of QoS 1 or 2 could be sent now, instead of waiting for an acknowledgement.

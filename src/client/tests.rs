@@ -181,3 +181,24 @@ fn half_a_packet_waits_for_its_other_half() {
     }
     assert_eq!(machine.handle(&bytes).expect("a packet"), bytes.len());
 }
+
+#[test]
+fn what_is_acknowledged_later_is_acknowledged_once_and_its_release_is_told() {
+    let mut machine = connected(&Options { acknowledge_later: true, ..Options::new("me") });
+    machine.handle(&publish(QoS::ExactlyOnce, Some(7), true)).expect("a message");
+    machine.handle(&publish(QoS::AtLeastOnce, Some(8), false)).expect("a message");
+    assert_eq!(sent(&mut machine), [0u8; 0]);
+    let Some(Event::Message(first)) = machine.poll_output() else { panic!("no message") };
+    assert!((first.packet_id, first.dup) == (7, true) && machine.poll_output().is_some());
+    machine.acknowledge(7);
+    machine.acknowledge(8);
+    machine.acknowledge(8);
+    machine.acknowledge(9);
+    assert_eq!(sent(&mut machine), [0x50, 0x40]);
+    let mut bytes = Vec::new();
+    let id = PacketId::new(7).expect("not zero");
+    Ack::success(AckKind::Pubrel, id).encode(Version::V5, &mut bytes);
+    machine.handle(&bytes).expect("PUBREL");
+    assert_eq!(machine.poll_output(), Some(Event::Released { packet_id: 7 }));
+    assert_eq!(sent(&mut machine), [0x70]);
+}

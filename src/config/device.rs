@@ -6,8 +6,8 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{gpio_device, line_device, onewire_device};
-use crate::device::{Failsafe, Interlock, OutputSettings, PowerOn};
+use super::{dsmr_device, gpio_device, line_device, modbus, onewire_device, sensor_device};
+use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,29 +15,21 @@ use std::time::Duration;
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
 /// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &[
-    "homie",
-    "json",
-    "light",
-    "match",
-    "profile",
-    "reg",
-    "report",
-    "unit",
-    "heartbeat",
-    "counter",
-    "convert",
-    "address",
-];
+const LATER: &[&str] = &["homie", "json", "light", "counter", "convert"];
 
 /// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["iio", "modbus", "dsmr", "pwm"];
+const LATER_DRIVERS: &[&str] = &["pwm"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
     Gpio,
     Line,
     Onewire,
+    Modbus,
+    Dsmr,
+    Iio,
+    Hwmon,
+    System,
 }
 
 pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<DeviceSettings> {
@@ -48,6 +40,11 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Gpio => gpio_device::device(house, &id, &mut table).map(DriverSettings::Gpio),
         DriverName::Line => line_device::device(house, &id, &mut table).map(DriverSettings::Line),
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
+        DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
+        DriverName::Dsmr => dsmr_device::device(house, &id, &mut table).map(DriverSettings::Dsmr),
+        DriverName::Iio => sensor_device::sensor(&mut table).map(DriverSettings::Iio),
+        DriverName::Hwmon => sensor_device::sensor(&mut table).map(DriverSettings::Hwmon),
+        DriverName::System => Some(DriverSettings::System(sensor_device::system(&mut table))),
     };
     table.close(LATER);
     let command_ttl = command_ttl.map_or(COMMAND_TTL, |placed| placed.value);
@@ -56,10 +53,19 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
 
 /// The driver that is written, or `gpio` where an output, input or button implies it.
 fn driver_name(table: &mut Table) -> Option<DriverName> {
-    let words = [("gpio", DriverName::Gpio), ("line", DriverName::Line), ("w1", DriverName::Onewire)];
+    let words = [
+        ("gpio", DriverName::Gpio),
+        ("line", DriverName::Line),
+        ("w1", DriverName::Onewire),
+        ("modbus", DriverName::Modbus),
+        ("dsmr", DriverName::Dsmr),
+        ("iio", DriverName::Iio),
+        ("hwmon", DriverName::Hwmon),
+        ("system", DriverName::System),
+    ];
     let written = table.text("driver", |name| {
         if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line` and `w1`";
+            let hint = "this version has `gpio`, `line`, `modbus`, `dsmr`, `w1`, `iio`, `hwmon` and `system`";
             return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
         }
         one_of(name, &words)
@@ -87,50 +93,90 @@ impl PropertyIds {
     }
 }
 
-/// The keys that all outputs share.
-pub(super) fn output(table: &mut Table, power_on: PowerOn, failsafe: Failsafe) -> OutputSettings {
+/// The keys that all outputs share. `house` gets to know the output for interlocks that reach over devices.
+pub(super) fn output(
+    house: &mut House,
+    device: &str,
+    id: &str,
+    table: &mut Table,
+    (power_on, failsafe): (PowerOn, Failsafe),
+) -> OutputSettings {
+    let output = output_settings(table, power_on, failsafe);
+    house.claim_output(format!("{device}/{id}"), &output);
+    output
+}
+
+/// The same, without a house.
+pub(super) fn output_settings(table: &mut Table, power_on: PowerOn, failsafe: Failsafe) -> OutputSettings {
     let power_on_words = [PowerOn::Off, PowerOn::On, PowerOn::Last, PowerOn::LastElseOff, PowerOn::Keep];
     let failsafe_words = [Failsafe::Off, Failsafe::On, Failsafe::Keep];
     OutputSettings {
         power_on: table.word("power_on", &power_on_words.map(|word| (word.name(), word))).unwrap_or(power_on),
         failsafe: table.word("failsafe", &failsafe_words.map(|word| (word.name(), word))).unwrap_or(failsafe),
         max_on: table.text("max_on", text::positive_duration).map(|placed| placed.value),
+        min_off: table.text("min_off", text::positive_duration).map(|placed| placed.value),
+        heartbeat: heartbeat(table),
     }
 }
 
-/// `interlock = { outputs = ["up", "down"], dead_time = "500ms" }`; `outputs` are the ids of the device.
-pub(super) fn interlock(device: &mut Table, outputs: &[String]) -> Option<Interlock> {
-    let mut table = device.table("interlock")?;
+/// `heartbeat = { topic = "garden/controller/alive", lost_after = "10m" }`
+fn heartbeat(output: &mut Table) -> Option<Heartbeat> {
+    let mut table = output.table("heartbeat")?;
+    let topic = table.text("topic", text::topic_name);
+    let topic = table.require("topic", topic, "\"garden/controller/alive\"");
+    let lost_after = table.text("lost_after", text::positive_duration);
+    let lost_after = table.require("lost_after", lost_after, "\"10m\"");
+    table.close(&[]);
+    Some(Heartbeat { topic: topic?.value, lost_after: lost_after?.value })
+}
+
+/// `interlock = { outputs = ["up", "down"], dead_time = "500ms" }`; `outputs` are ids of the device.
+pub(super) fn interlock(house: &mut House, id: &str, device: &mut Table, outputs: &[String]) {
+    let Some(table) = device.table("interlock") else { return };
+    let group = interlock_group(table, |named| {
+        if outputs.contains(&named.value) {
+            return Ok(format!("{id}/{}", named.value));
+        }
+        let hint = match nearest(&named.value, outputs.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("outputs of this device: {}", outputs.join(", ")),
+        };
+        Err(Mistake::new(format!("there is no output `{}`", named.value), hint))
+    });
+    house.settings.interlocks.push(group);
+}
+
+/// `[interlock.NAME]`: outputs of any devices, as `DEVICE/OUTPUT`. Whether they exist is known at the end.
+pub(super) fn house_interlock(house: &mut House, table: Table) {
+    let mut named = Vec::new();
+    let group = interlock_group(table, |output| {
+        named.push((output.value.clone(), output.place.clone()));
+        Ok(output.value.clone())
+    });
+    house.use_outputs(named);
+    house.settings.interlocks.push(group);
+}
+
+fn interlock_group(mut table: Table, mut name: impl FnMut(&Placed<String>) -> Result<String, Mistake>) -> Interlock {
     let named = table.texts("outputs", |id| Ok(id.to_owned()));
     let named = table.require("outputs", named, "[\"up\", \"down\"]");
     let dead_time = table.text("dead_time", text::duration).map_or(Duration::ZERO, |placed| placed.value);
-    let mut indices = Vec::new();
+    let mut outputs = Vec::new();
     if let Some(named) = named {
         for output in &named.value {
-            indices.extend(interlocked(&table, outputs, &indices, output));
+            match name(output) {
+                Err(mistake) => table.problem_at(&output.place, mistake.what, mistake.hint),
+                Ok(name) if outputs.contains(&name) => {
+                    let what = format!("output `{}` is named twice", output.value);
+                    table.problem_at(&output.place, what, "name it once");
+                }
+                Ok(name) => outputs.push(name),
+            }
         }
         if named.value.len() < 2 {
             table.problem_at(&named.place, "an interlock needs two outputs", "name at least two outputs");
         }
     }
     table.close(&[]);
-    Some(Interlock { outputs: indices, dead_time })
-}
-
-fn interlocked(table: &Table, outputs: &[String], before: &[usize], named: &Placed<String>) -> Option<usize> {
-    let index = outputs.iter().position(|id| *id == named.value);
-    match index {
-        None => {
-            let hint = match nearest(&named.value, outputs.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean \"{meant}\"?"),
-                None => format!("outputs of this device: {}", outputs.join(", ")),
-            };
-            table.problem_at(&named.place, format!("there is no output `{}`", named.value), hint);
-        }
-        Some(index) if before.contains(&index) => {
-            table.problem_at(&named.place, format!("output `{}` is named twice", named.value), "name it once");
-        }
-        Some(_) => {}
-    }
-    index
+    Interlock { outputs, dead_time }
 }

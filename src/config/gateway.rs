@@ -5,10 +5,16 @@ use super::listener_settings::ListenAddress;
 use super::reader::Table;
 use super::settings::{BrokerLimits, BrokerSettings, GatewaySettings, GpioBackend};
 use super::text;
-use crate::base::limits::QueueFull;
+use crate::base::limits::{QueueFull, TOPIC_LEVELS};
 
 /// MQTT's own bound of a packet: five bytes of fixed header and 268,435,455 of remaining length.
 const PACKET_SIZE_MAX: u64 = 268_435_460;
+
+/// Most connections in a second; more than any board can accept.
+const RATE_MAX: u64 = 1_000_000;
+
+/// Longest time to CONNECT, in seconds.
+const CONNECT_TIMEOUT_MAX: u64 = 3_600;
 
 pub(super) fn gateway(mut table: Table) -> GatewaySettings {
     let mut gateway = GatewaySettings::default();
@@ -53,12 +59,23 @@ fn limits(mut table: Table) -> BrokerLimits {
     const COUNT_MAX: u64 = u32::MAX as u64;
     let limits = BrokerLimits {
         connections: table.integer("connections", 1..=COUNT_MAX),
+        connections_per_address: table.integer("connections_per_address", 1..=COUNT_MAX),
+        connect_rate: table.integer("connect_rate", 1..=RATE_MAX),
+        connect_rate_per_address: table.integer("connect_rate_per_address", 1..=RATE_MAX),
+        unauthenticated: table.integer("unauthenticated", 1..=COUNT_MAX),
+        connect_timeout: table.integer("connect_timeout", 1..=CONNECT_TIMEOUT_MAX),
+        packet_size_before_connect: table.integer("packet_size_before_connect", 128..=PACKET_SIZE_MAX),
+        will_size: table.integer("will_size", 1..=PACKET_SIZE_MAX),
         packet_size: table.integer("packet_size", 16..=PACKET_SIZE_MAX),
         inflight: table.integer("inflight", 1..=u64::from(u16::MAX)),
         queue_messages: table.integer("queue_messages", 1..=COUNT_MAX),
         queue_bytes: table.integer("queue_bytes", 1..=COUNT_MAX),
         queue_full: table.word("queue_full", &QUEUE_FULL).unwrap_or_default(),
         retained_messages: table.integer("retained_messages", 1..=COUNT_MAX),
+        retained_bytes: table.integer("retained_bytes", 1..=u64::MAX >> 1),
+        topic_levels: table.integer("topic_levels", 1..=TOPIC_LEVELS as u64),
+        sessions: table.integer("sessions", 1..=COUNT_MAX),
+        subscriptions: table.integer("subscriptions", 1..=COUNT_MAX),
         keep_alive: table.integer("keep_alive", 1..=u64::from(u16::MAX)),
     };
     table.close(&[]);

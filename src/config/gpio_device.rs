@@ -9,7 +9,7 @@ use crate::device::{ButtonSettings, Failsafe, PowerOn};
 use std::time::Duration;
 
 /// Keys of inputs that a later version will know.
-const LATER: &[&str] = &["counter", "edge", "report", "heartbeat", "min_off"];
+const LATER: &[&str] = &["counter", "edge", "report"];
 
 pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<GpioDevice> {
     let mut ids = PropertyIds::default();
@@ -28,7 +28,7 @@ pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<G
         ids.claim(&property, "button", &table);
         device.buttons.extend(gpio_button(house, id, property, table));
     }
-    device.interlock = interlock(table, &output_ids);
+    interlock(house, id, table, &output_ids);
     if !["out", "in", "button"].iter().any(|kind| table.has(kind)) {
         let hint = format!("add [device.{id}.out.NAME], [device.{id}.in.NAME] or [device.{id}.button.NAME]");
         table.problem("the device has no lines", hint);
@@ -56,7 +56,7 @@ fn gpio_line(house: &mut House, device: &str, property: &str, table: &mut Table)
 
 fn gpio_output(house: &mut House, device: &str, id: String, mut table: Table) -> Option<GpioOutput> {
     let line = gpio_line(house, device, &id, &mut table);
-    let output = output(&mut table, PowerOn::Off, Failsafe::Off);
+    let output = output(house, device, &id, &mut table, (PowerOn::Off, Failsafe::Off));
     table.close(LATER);
     Some(GpioOutput { id, line: line?, output })
 }

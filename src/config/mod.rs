@@ -5,21 +5,28 @@
 
 mod bus;
 mod device;
+mod driver_settings;
+mod dsmr_device;
 mod gateway;
 mod gpio_device;
 mod house;
 mod line_device;
 mod listener;
 mod listener_settings;
+mod modbus;
 mod onewire_device;
 mod problem;
+mod property;
 mod reader;
+mod sensor_device;
 mod settings;
 mod suggest;
 mod text;
 mod users;
 
+pub use driver_settings::*;
 pub use listener_settings::*;
+pub use modbus::{PROFILES, Profile};
 pub use problem::{Problem, Source};
 pub use settings::*;
 pub use users::check_users;
@@ -107,6 +114,10 @@ fn read_file<'d>(house: &mut House<'d>, mut root: Table<'d>) {
         if let Some(device) = device::device(house, id, table) {
             house.settings.devices.push(device);
         }
+    }
+    for (id, table) in root.named_tables("interlock") {
+        house.claim_id("interlock", &id, table.place());
+        device::house_interlock(house, table);
     }
     root.close(&["rule", "scene", "test", "listener", "bridge", "user", "web"]);
 }

@@ -151,6 +151,15 @@ impl<'d> Table<'d> {
         self.array(key, number)
     }
 
+    /// An array of integers within bounds.
+    pub(super) fn integers(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<u64>,
+    ) -> Option<Placed<Vec<Placed<u64>>>> {
+        self.array(key, |value| integer(value, &bounds))
+    }
+
     /// The table under a key.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'d>> {
         let (place, value) = self.find(key)?;
@@ -180,6 +189,19 @@ impl<'d> Table<'d> {
         }
         tables.sort_by_key(|(_, table)| table.place.span.start);
         tables
+    }
+
+    /// Every text of the table, with its key, whatever the keys are.
+    pub(super) fn all_texts<T>(&mut self, parse: impl Fn(&str) -> Result<T, Mistake>) -> Vec<(Placed<String>, T)> {
+        let mut found = Vec::new();
+        for (name, value) in self.entries {
+            let key = name.get_ref().to_string();
+            let place = self.at(name.span(), &key);
+            if let Some(text) = self.parsed(&key, value, |value| parse(string(value)?)) {
+                found.push((Placed { value: key, place }, text.value));
+            }
+        }
+        found
     }
 
     /// The tables of an array of tables, as `[[…]]` writes it.

@@ -1,5 +1,6 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
+use super::driver_settings::{DsmrDevice, ModbusDevice, PropertySettings, SensorDevice, SystemDevice};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{ButtonSettings, Interlock, OutputSettings};
@@ -20,6 +21,19 @@ pub struct Settings {
     pub buses: Vec<BusSettings>,
     /// Devices, in the order of the files.
     pub devices: Vec<DeviceSettings>,
+    /// Outputs of which at most one is on, within a device and across devices.
+    pub interlocks: Vec<Interlock>,
+}
+
+impl Settings {
+    /// The buses that several devices may share.
+    pub fn shared_buses(&self) -> impl Iterator<Item = &BusSettings> {
+        let is_shared = |bus: &&BusSettings| {
+            let uses = |device: &DeviceSettings| matches!(&device.driver, DriverSettings::Modbus(modbus) if modbus.bus == bus.id);
+            self.devices.iter().any(uses)
+        };
+        self.buses.iter().filter(is_shared)
+    }
 }
 
 /// `[gateway]`: who this gateway is.
@@ -59,6 +73,20 @@ pub struct BrokerSettings {
 pub struct BrokerLimits {
     /// Network connections at one time.
     pub connections: Option<u64>,
+    /// Connections of one address at one time.
+    pub connections_per_address: Option<u64>,
+    /// Connections opened in a second, in all.
+    pub connect_rate: Option<u64>,
+    /// Connections opened in a second by one address.
+    pub connect_rate_per_address: Option<u64>,
+    /// Connections whose CONNECT was not accepted yet.
+    pub unauthenticated: Option<u64>,
+    /// How long a connection may take to its CONNECT, in seconds.
+    pub connect_timeout: Option<u64>,
+    /// The longest packet before CONNECT was accepted, in bytes.
+    pub packet_size_before_connect: Option<u64>,
+    /// The largest will, in bytes.
+    pub will_size: Option<u64>,
     /// The longest packet that is accepted, in bytes.
     pub packet_size: Option<u64>,
     /// Messages sent and not completed, per session.
@@ -71,6 +99,14 @@ pub struct BrokerLimits {
     pub queue_full: QueueFull,
     /// Retained messages in all.
     pub retained_messages: Option<u64>,
+    /// Their bytes.
+    pub retained_bytes: Option<u64>,
+    /// Levels of a topic name or filter.
+    pub topic_levels: Option<u64>,
+    /// Sessions in all.
+    pub sessions: Option<u64>,
+    /// Subscriptions of one client.
+    pub subscriptions: Option<u64>,
     /// The longest keep alive, in seconds.
     pub keep_alive: Option<u64>,
 }
@@ -107,10 +143,14 @@ pub struct BusSettings {
     pub id: String,
     /// Where the port comes from.
     pub port: PortSource,
-    /// Speed and framing.
+    /// Speed and framing; of no account over TCP.
     pub mode: SerialMode,
     /// How long the far end needs after the port was opened.
     pub settle: Duration,
+    /// How long a unit may think before it answers.
+    pub reply_timeout: Duration,
+    /// How long the bus rests between two packets, if longer than it must.
+    pub quiet: Option<Duration>,
 }
 
 /// Where a serial port comes from.
@@ -118,6 +158,8 @@ pub struct BusSettings {
 pub enum PortSource {
     /// A device file.
     Path(PathBuf),
+    /// Host and port of a Modbus server.
+    Tcp(String),
     /// A pseudo-terminal with a simulated far end.
     Simulated(SimulatedPeer),
 }
@@ -140,6 +182,20 @@ pub struct SerialMode {
     pub parity: Parity,
     /// 1 or 2.
     pub stop_bits: u8,
+}
+
+impl SerialMode {
+    /// Bits of one character on the wire, with start, parity and stop bits.
+    pub fn character_bits(self) -> u32 {
+        let parity = u32::from(self.parity != Parity::None);
+        1 + u32::from(self.data_bits) + parity + u32::from(self.stop_bits)
+    }
+
+    /// How long so many characters take on the wire.
+    pub fn characters(self, count: usize) -> Duration {
+        let bits = count as u64 * u64::from(self.character_bits());
+        Duration::from_micros(bits * 1_000_000 / u64::from(self.baud.max(1)))
+    }
 }
 
 /// The parity bit of a serial port.
@@ -177,15 +233,40 @@ pub enum DriverSettings {
     Line(LineDevice),
     /// A 1-Wire thermometer.
     Onewire(OnewireDevice),
+    /// A unit on a Modbus bus.
+    Modbus(ModbusDevice),
+    /// A smart meter.
+    Dsmr(DsmrDevice),
+    /// A sensor of the kernel's Industrial I/O.
+    Iio(SensorDevice),
+    /// A sensor of the kernel's hardware monitoring.
+    Hwmon(SensorDevice),
+    /// The gateway itself.
+    System(SystemDevice),
 }
 
 impl DriverSettings {
+    /// Whether anything of the device can be commanded.
+    pub fn takes_commands(&self) -> bool {
+        match self {
+            Self::Gpio(gpio) => !gpio.outputs.is_empty(),
+            Self::Line(line) => !line.outputs.is_empty(),
+            Self::Modbus(modbus) => !modbus.outputs.is_empty(),
+            Self::Onewire(_) | Self::Dsmr(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => false,
+        }
+    }
+
     /// The word for the driver, as in the file and in `$meta`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Gpio(_) => "gpio",
             Self::Line(_) => "line",
             Self::Onewire(_) => "w1",
+            Self::Modbus(_) => "modbus",
+            Self::Dsmr(_) => "dsmr",
+            Self::Iio(_) => "iio",
+            Self::Hwmon(_) => "hwmon",
+            Self::System(_) => "system",
         }
     }
 }
@@ -195,8 +276,6 @@ impl DriverSettings {
 pub struct GpioDevice {
     /// Outputs, such as relays.
     pub outputs: Vec<GpioOutput>,
-    /// Which of them exclude each other.
-    pub interlock: Option<Interlock>,
     /// Inputs, such as contacts.
     pub inputs: Vec<GpioInput>,
     /// Buttons.
@@ -299,32 +378,70 @@ pub struct LineDevice {
     pub properties: Vec<LineProperty>,
     /// Values it can be told.
     pub outputs: Vec<LineOutput>,
-    /// Which of the outputs exclude each other.
-    pub interlock: Option<Interlock>,
 }
 
 /// How a line is cut into keys and values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineFormat {
-    /// Between two pairs.
-    pub separator: char,
-    /// Between key and value.
-    pub assign: char,
+#[derive(Clone, Debug, PartialEq)]
+pub enum LineFormat {
+    /// `T:21.5;H:412`.
+    KeyValue {
+        /// Between two pairs.
+        separator: char,
+        /// Between key and value.
+        assign: char,
+    },
+    /// `21.5,412,1`: the keys are the numbers of the columns, from 1.
+    Csv {
+        /// Between two columns.
+        separator: char,
+        /// How many columns a line has.
+        columns: usize,
+    },
+    /// `{"air":{"temperature":21.5}}`: the keys are names, with points between those inside each other.
+    Json,
+    /// A regular expression with named groups, which are the keys.
+    Regex(Pattern),
+}
+
+/// A regular expression that was checked; two are equal if they are written alike.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub regex_lite::Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl std::ops::Deref for Pattern {
+    type Target = regex_lite::Regex;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// What a property of a line device holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LineKind {
+    /// A number.
+    #[default]
+    Number,
+    /// `1`, `true`, `on`, or `0`, `false`, `off`.
+    Boolean,
+    /// Any text.
+    Text,
 }
 
 /// `[device.ID.prop.ID]` of a line device: a number that the device reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineProperty {
-    /// The property.
-    pub id: String,
+    /// The property and how it is reported.
+    pub property: PropertySettings,
     /// The key in the device's lines.
     pub key: String,
-    /// Unit, for `$meta`.
-    pub unit: Option<String>,
-    /// Smallest and largest value that can be true; others are refused as a problem.
-    pub range: Option<(f64, f64)>,
-    /// After how long without a reading the value is no longer to be trusted.
-    pub stale_after: Option<Duration>,
+    /// What it holds.
+    pub kind: LineKind,
 }
 
 /// `[device.ID.out.ID]` of a line device: a switch that the device reports and can be told.

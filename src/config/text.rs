@@ -52,6 +52,17 @@ pub(super) fn topic_base(text: &str) -> Result<String, Mistake> {
     Ok(text.to_owned())
 }
 
+/// A topic name of any client's: no wildcards, nothing that begins with `$`.
+pub(super) fn topic_name(text: &str) -> Result<String, Mistake> {
+    match crate::mqtt::TopicName::new(text) {
+        Ok(_) if !text.starts_with('$') => Ok(text.to_owned()),
+        _ => Err(Mistake::new(
+            format!("`{text}` is not a topic name"),
+            "write a topic name without + and #, such as \"garden/controller/alive\"",
+        )),
+    }
+}
+
 /// Free text for people; not empty.
 pub(super) fn words(text: &str) -> Result<String, Mistake> {
     if text.trim().is_empty() {
@@ -88,6 +99,17 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Mistake> {
             "write an IP address and a port, such as \"127.0.0.1:1883\", \"0.0.0.0:1883\" or \"[::1]:1883\"",
         )
     })
+}
+
+/// `inverter.lan:502`, `192.168.1.20:502` or `[fd00::1]:502`.
+pub(super) fn host_and_port(text: &str) -> Result<String, Mistake> {
+    let wrong = || Mistake::new(format!("`{text}` is not a host and port"), "write it as \"192.168.1.20:502\"");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_host = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c));
+    let has_brackets = bare.len() != host.len();
+    let is_port = port.parse().is_ok_and(|port: u16| port > 0);
+    if is_host && is_port && (has_brackets || !bare.contains(':')) { Ok(text.to_owned()) } else { Err(wrong()) }
 }
 
 /// `9600 8N1`: baud rate, data bits, parity, stop bits.
@@ -189,6 +211,16 @@ mod tests {
         assert_eq!(serial_mode("9600 7E2").expect("a mode").parity, Parity::Even);
         for wrong in ["9600", "9600 8N", "9600 9N1", "0 8N1", "9600 8X1", "9600 8N3", "9600  8N1"] {
             assert!(serial_mode(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hosts_have_a_port() {
+        for right in ["inverter.lan:502", "192.168.1.20:502", "[fd00::1]:502"] {
+            assert!(host_and_port(right).is_ok(), "{right}");
+        }
+        for wrong in ["inverter", ":502", "a:0", "a:70000", "fd00::1:502", "a b:502", ""] {
+            assert!(host_and_port(wrong).is_err(), "{wrong}");
         }
     }
 

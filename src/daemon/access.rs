@@ -1,8 +1,9 @@
 //! Users and rules from their file, and passwords beside the heart.
 
 use crate::access::Access;
+use crate::access::scram::ClientFirst;
 use crate::base::limits::AUTHENTICATIONS_WAITING;
-use crate::broker::{Authenticate, Input, Verdict};
+use crate::broker::{Authenticate, Exchange, Input, Step, Verdict};
 use crate::config::{self, BrokerSettings, Problem, Source};
 use crate::net::Ready;
 use crate::password;
@@ -117,6 +118,22 @@ impl Passwords {
             let verdict = if let Ok(true) = compared.await { Verdict::Right } else { Verdict::Wrong };
             inlet.put(Input::Authenticated { connection, generation, verdict });
         });
+    }
+}
+
+/// Looks at a message of enhanced authentication. That takes some microseconds, so the heart does it itself.
+pub fn exchange(asked: &Exchange) -> Step {
+    if let Some(begun) = &asked.begun {
+        return password::scram::conclude(begun, asked.verifier.as_deref(), &asked.data)
+            .map_or(Step::Failure, Step::Success);
+    }
+    let Some(first) = ClientFirst::parse(&asked.data) else { return Step::Failure };
+    match password::scram::challenge(&first, asked.verifier.as_deref(), asked.decoy.as_deref()) {
+        Ok((challenge, begun)) => Step::Continue(challenge, begun),
+        Err(failure) => {
+            error!(%failure, "no random numbers: nobody can log in by SCRAM");
+            Step::Failure
+        }
     }
 }
 

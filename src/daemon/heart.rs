@@ -4,28 +4,31 @@
 //! hand what must last to the store, then write each dirty outbox once. The loop is polled as one task without tokio's
 //! budget, which would cut a turn with many connections into pieces; the turn bounds itself.
 
-use super::access::Passwords;
+use super::access::{self, Passwords};
+use super::alarm::Alarm;
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
-use crate::net::{Accepted, Listener, ReadStep, Ready, Socket, WriteStep};
+use crate::net::{Accepted, Linger, Listener, ReadStep, Ready, Socket, Visitors, WriteStep};
 use crate::store::{Reply, Request, Store};
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::time::Sleep;
-use tracing::warn;
+use tracing::{error, warn};
 
 /// How long the store may take at the end to make safe what waits.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pause after the system refused a connection, for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The alarm's number on the list of what is ready; listeners have those below it, connections count from 0.
+const ALARM: u32 = u32::MAX;
 
 /// What the loop is given.
 pub struct Parts {
@@ -41,6 +44,10 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Sources of connections, and what the broker is to think of them.
     pub listeners: Vec<(Listener, Origin)>,
+    /// Who is here, by address.
+    pub visitors: Arc<Visitors>,
+    /// Closes connections gently.
+    pub linger: Linger,
     /// The list of ready connections.
     pub ready: Arc<Ready>,
     /// Becomes true when the gateway is to stop.
@@ -52,9 +59,12 @@ pub struct Parts {
 }
 
 /// Runs until it is told to stop and everything that waited is safe. Tells whether it is.
-pub async fn run(parts: Parts) -> bool {
-    let mut heart = Heart::new(parts);
-    tokio::task::unconstrained(poll_fn(|context| heart.turn(context))).await
+///
+/// # Errors
+/// The operating system has no timer.
+pub async fn run(parts: Parts) -> io::Result<bool> {
+    let mut heart = Heart::new(parts)?;
+    Ok(tokio::task::unconstrained(poll_fn(|context| heart.turn(context))).await)
 }
 
 struct Heart {
@@ -68,17 +78,25 @@ struct Heart {
     work: Vec<u32>,
     /// Requests the store had no room for.
     backlog: VecDeque<Request>,
-    sleep: Pin<Box<Sleep>>,
+    alarm: Alarm,
     armed: Option<Moment>,
-    /// The listener that was asked last.
-    next_listener: usize,
+    /// When the broker wants to be ticked.
+    deadline: Option<Moment>,
+    /// What puts each listener on the list.
+    listener_wakers: Vec<Waker>,
+    /// Listeners that may have a connection. One that was not asked to its end is asked last the next time, so that a
+    /// rush on it does not keep others out.
+    knocking: VecDeque<usize>,
     accept_again: Option<Moment>,
     stop_by: Option<Moment>,
 }
 
 impl Heart {
-    fn new(parts: Parts) -> Heart {
-        Heart {
+    fn new(parts: Parts) -> io::Result<Heart> {
+        let alarm = Alarm::new(parts.ready.waker(ALARM))?;
+        let listeners = 0..parts.listeners.len();
+        let listener_wakers = listeners.clone().map(|index| parts.ready.waker(ALARM - 1 - index as u32)).collect();
+        Ok(Heart {
             parts,
             sockets: vec![],
             open: 0,
@@ -87,12 +105,14 @@ impl Heart {
             buffer: vec![0; READ_BUFFER_BYTES],
             work: vec![],
             backlog: VecDeque::new(),
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            alarm,
             armed: None,
-            next_listener: 0,
+            deadline: None,
+            listener_wakers,
+            knocking: listeners.collect(),
             accept_again: None,
             stop_by: None,
-        }
+        })
     }
 
     fn now(&self) -> Moment {
@@ -108,15 +128,20 @@ impl Heart {
         let now = self.now();
         self.parts.ready.set_task(context.waker());
         self.free.append(&mut self.freed);
-        self.take_replies(now);
-        self.accept(now, context);
         let mut work = std::mem::take(&mut self.work);
-        self.parts.ready.take(&mut work);
+        if self.parts.ready.take(&mut work) {
+            self.take_replies(now);
+        }
+        self.accept(now, context, &mut work);
+        match self.parts.visitors.take_turned_away() {
+            0 => {}
+            count => self.parts.broker.handle(now, Input::TurnedAway(count)),
+        }
         for id in work.drain(..) {
             self.read(now, id);
         }
         self.work = work;
-        if self.parts.broker.next_deadline().is_some_and(|at| at <= now) {
+        if self.deadline.is_some_and(|at| at <= now) {
             self.parts.broker.handle(now, Input::Tick);
         }
         self.parts.broker.handle(now, Input::TurnEnd);
@@ -130,6 +155,8 @@ impl Heart {
                 Reply::Committed(group) => Input::Committed(group),
                 Reply::Failed(group, fault) => Input::CommitFailed(group, fault),
                 Reply::Loaded(loaded) => Input::Loaded(loaded),
+                Reply::Damaged(report) => Input::StoreDamaged(report),
+                Reply::Slept(length) => Input::Slept(length),
             };
             self.parts.broker.handle(now, input);
         }
@@ -144,50 +171,65 @@ impl Heart {
         }
     }
 
-    fn accept(&mut self, now: Moment, context: &mut Context<'_>) {
-        if self.stop_by.is_some() || self.accept_again.is_some_and(|at| at > now) {
+    /// Takes what is no connection off the list, and lets in who waits at the listeners.
+    fn accept(&mut self, now: Moment, context: &mut Context<'_>, work: &mut Vec<u32>) {
+        let count = self.listener_wakers.len();
+        let first_source = ALARM - count as u32;
+        if work.iter().any(|&id| id >= first_source) {
+            for source in work.extract_if(.., |id| *id >= first_source) {
+                match (ALARM - source) as usize {
+                    0 => self.alarm.listen(),
+                    listener if self.knocking.contains(&(listener - 1)) => {}
+                    listener => self.knocking.push_back(listener - 1),
+                }
+            }
+        }
+        if self.knocking.is_empty() || self.stop_by.is_some() || self.accept_again.is_some_and(|at| at > now) {
             return;
         }
         self.accept_again = None;
         let mut accepted = 0;
-        for _ in 0..self.parts.listeners.len() {
-            // A turn that is cut short goes on with the next listener, so that a rush on one does not keep others out.
-            self.next_listener = (self.next_listener + 1) % self.parts.listeners.len();
-            let index = self.next_listener;
+        while let Some(index) = self.knocking.pop_front() {
             let origin = self.parts.listeners[index].1;
-            while let Poll::Ready(result) = self.parts.listeners[index].0.poll_accept(context) {
-                match result {
-                    Ok(accepted) => self.open(now, origin, accepted),
-                    Err(error) => {
+            loop {
+                let mut knock = Context::from_waker(&self.listener_wakers[index]);
+                match self.parts.listeners[index].0.poll_accept(&mut knock) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(accepted)) => work.extend(self.open(now, origin, accepted)),
+                    Poll::Ready(Err(error)) => {
                         warn!(%error, "a connection could not be accepted");
                         self.accept_again = Some(now + ACCEPT_PAUSE);
-                        return;
+                        return self.knocking.push_back(index);
                     }
                 }
                 accepted += 1;
                 if accepted == ACCEPTS_PER_TURN {
+                    self.knocking.push_back(index);
                     return context.waker().wake_by_ref();
                 }
             }
         }
     }
 
-    fn open(&mut self, now: Moment, origin: Origin, accepted: Accepted) {
+    /// Takes a connection in; tells its number, if there is room for it.
+    fn open(&mut self, now: Moment, origin: Origin, accepted: Accepted) -> Option<u32> {
         if self.open >= self.parts.sockets_max && origin.is_network() {
             // Dropping it closes it: there is no room even for a refusal.
-            return;
+            self.parts.visitors.turn_away();
+            return None;
         }
         let id = self.free.pop().unwrap_or_else(|| {
             self.sockets.push(None);
             self.sockets.len() as u32 - 1
         });
         let waker = self.parts.ready.waker(id);
-        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker));
+        let refusal = accepted.visit.as_ref().and_then(|visit| visit.refusal);
+        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker, accepted.visit));
         self.open += 1;
         let since = accepted.since.map_or(now, |since| self.moment(since));
-        let arrival = Arrival { origin, since, identity: accepted.identity };
+        let arrival = Arrival { origin, since, identity: accepted.identity, refusal };
         self.parts.broker.handle(now, Input::Opened(ConnectionId(id), arrival));
-        self.parts.ready.push(id);
+        Some(id)
     }
 
     fn read(&mut self, now: Moment, id: u32) {
@@ -221,6 +263,11 @@ impl Heart {
                     self.leave(now, connection.0);
                 }
                 Output::Authenticate(asked) => self.parts.passwords.check(asked),
+                Output::Exchange(asked) => {
+                    let (connection, generation) = (asked.connection, asked.generation);
+                    let step = access::exchange(&asked);
+                    self.parts.broker.handle(now, Input::Exchanged { connection, generation, step });
+                }
                 Output::Resume(connection) => self.resume(now, connection.0),
                 Output::Commit(group) => self.request(Request::Commit(group)),
                 Output::Load { session, number, messages } => {
@@ -266,14 +313,14 @@ impl Heart {
     /// Closes a connection of which the broker wants no more.
     fn leave(&mut self, now: Moment, id: u32) {
         if let Some(socket) = self.take(now, id) {
-            socket.leave();
+            socket.leave(&self.parts.linger);
         }
     }
 
     /// Closes a connection that the client closed, or that is lost.
     fn close(&mut self, now: Moment, id: u32) {
         if let Some(socket) = self.take(now, id) {
-            socket.close();
+            socket.close(&self.parts.linger);
         }
     }
 
@@ -304,19 +351,21 @@ impl Heart {
     }
 
     fn arm(&mut self, now: Moment, context: &mut Context<'_>) {
-        let deadlines = [self.parts.broker.next_deadline(), self.accept_again, self.stop_by];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        self.deadline = self.parts.broker.next_deadline();
+        let next = Moment::earlier(self.deadline, Moment::earlier(self.accept_again, self.stop_by));
+        let Some(next) = next else { return };
         if next <= now {
             return context.waker().wake_by_ref();
         }
-        // A timer that fires too early costs one empty turn; moving it with every message would cost more.
+        // An alarm that goes off too early costs one empty turn; moving it with every message would cost more.
         let is_armed = self.armed.is_some_and(|armed| armed > now && armed <= next);
-        if !is_armed {
-            let at = self.parts.started + next.saturating_since(Moment::START);
-            self.sleep.as_mut().reset(at.into());
-            self.armed = Some(next);
+        if is_armed {
+            return;
         }
-        if self.sleep.as_mut().poll(context).is_ready() {
+        self.armed = Some(next);
+        if let Err(error) = self.alarm.set(next.saturating_since(now)) {
+            // Without an alarm nothing that waits for a moment would happen: better a loop that does not rest.
+            error!(%error, "the timer could not be set");
             self.armed = None;
             context.waker().wake_by_ref();
         }

@@ -8,10 +8,11 @@ use crate::config::{ListenAddress, ListenerSettings, Protocol};
 use crate::net::handshake::{self, Arrivals, Source, Steps};
 use crate::net::tls::Tls;
 use crate::net::unix::{self, SocketFile};
-use crate::net::{Listener, Upgrade};
+use crate::net::{Listener, Upgrade, Visitors};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -58,6 +59,7 @@ pub(super) fn open(
     side: &Runtime,
     settings: Vec<ListenerSettings>,
     limits: &Limits,
+    visitors: &Arc<Visitors>,
 ) -> Result<Open, DaemonError> {
     let mut open = Open::default();
     for settings in settings {
@@ -66,7 +68,7 @@ pub(super) fn open(
             connections: settings.connections.unwrap_or(ListenerRules::default().connections),
         };
         let origin = Origin::Network(ListenerId(open.rules.len() as u16));
-        let listener = open_one(heart, side, settings, limits, &mut open)?;
+        let listener = open_one(heart, side, settings, limits, visitors, &mut open)?;
         open.listeners.push((listener, origin));
         open.rules.push(rules);
     }
@@ -78,6 +80,7 @@ fn open_one(
     side: &Runtime,
     settings: ListenerSettings,
     limits: &Limits,
+    visitors: &Arc<Visitors>,
     open: &mut Open,
 ) -> Result<Listener, DaemonError> {
     let ListenerSettings { mut address, protocol, tls, origins, proxy_protocol, .. } = settings;
@@ -98,14 +101,18 @@ fn open_one(
     }
     if is_direct {
         return Ok(match source {
-            Source::Tcp(listener) => Listener::Tcp(listener),
+            Source::Tcp(listener) => Listener::Tcp(listener, visitors.clone()),
             Source::Unix(listener) => Listener::Unix(listener),
         });
     }
     let packet_size = limits.packet_size as usize;
-    let websocket = (protocol == Protocol::WebSocket).then_some(Upgrade { origins, packet_size });
+    let packet_size_before_connect = limits.packet_size_before_connect as usize;
+    let upgrade = Upgrade { origins, packet_size, packet_size_before_connect };
+    let websocket = (protocol == Protocol::WebSocket).then_some(upgrade);
+    let timeout = Duration::from_secs(limits.connect_timeout.into());
     let (finished, arrivals) = Arrivals::pair();
-    let steps = Steps { listener: address, proxy_protocol, tls, websocket };
+    let visitors = visitors.clone();
+    let steps = Steps { listener: address, proxy_protocol, tls, websocket, timeout, visitors };
     side.spawn(handshake::run(source, Arc::new(steps), finished));
     Ok(Listener::Handshaken(arrivals))
 }

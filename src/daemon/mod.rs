@@ -5,6 +5,8 @@
 //! their failsafe states and tell it), then the heart settles with the store.
 
 mod access;
+mod alarm;
+mod control;
 mod error;
 mod heart;
 mod heartbeat;
@@ -13,6 +15,7 @@ mod listen;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
+pub use control::socket as control_socket;
 pub use error::DaemonError;
 pub use listen::Listening;
 
@@ -20,7 +23,7 @@ use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
 use crate::drivers::{self, Connect};
-use crate::net::{Listener, Ready};
+use crate::net::{Linger, Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,18 +91,19 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
-    let heart = Builder::new_current_thread().enable_all().build().map_err(DaemonError::Runtime)?;
+    let heart = Builder::new_current_thread().enable_io().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("side")
         .enable_all()
         .build()
         .map_err(DaemonError::Runtime)?;
-    let open = listen::open(&heart, &side, options.listeners, &limits)?;
+    let visitors = Visitors::new(limits);
+    let open = listen::open(&heart, &side, options.listeners, &limits, &visitors)?;
     let listen::Open { mut listeners, rules, listening, certificates, files } = open;
     broker.set_listeners(rules);
-    let (door, visitors) = mpsc::channel(DOOR_WAITING);
-    listeners.push((Listener::Door(visitors), Origin::BuiltIn));
+    let (door, inside) = mpsc::channel(DOOR_WAITING);
+    listeners.push((Listener::Door(inside), Origin::BuiltIn));
     let stop = Arc::new(AtomicBool::new(false));
     let (inlet, inputs) = access::Inlet::new(ready.clone());
     let users = options.access.take().map(|(file, access)| {
@@ -114,11 +118,24 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     if let Some(file) = options.heartbeat {
         heart.spawn(heartbeat::beat(file));
     }
+    control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
-    let parts =
-        heart::Parts { broker, store, replies, inputs, passwords, listeners, ready, stop, sockets_max, started: begin };
-    let is_settled = heart.block_on(heart::run(parts));
+    let parts = heart::Parts {
+        broker,
+        store,
+        replies,
+        inputs,
+        passwords,
+        listeners,
+        linger: Linger::new(side.handle().clone()),
+        visitors,
+        ready,
+        stop,
+        sockets_max,
+        started: begin,
+    };
+    let is_settled = heart.block_on(heart::run(parts)).map_err(DaemonError::Runtime)?;
     side.shutdown_background();
     drop(files);
     if is_settled { Ok(()) } else { Err(DaemonError::Unsettled) }

@@ -9,12 +9,14 @@ use std::time::Duration;
 pub const COMMAND_LENGTH_MAX: usize = 1024;
 
 /// A wish to switch an output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Command {
     /// What to do.
     pub action: Action,
     /// Go off again after this time.
     pub pulse: Option<Duration>,
+    /// Get there in this time, where the output can.
+    pub transition: Option<Duration>,
     /// How long it may wait; the device's own limit if absent.
     pub ttl: Option<Duration>,
     /// What the sender calls it; given back in every result.
@@ -22,10 +24,12 @@ pub struct Command {
 }
 
 /// What a command asks of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Action {
     /// Be on or off.
     Set(bool),
+    /// Be this number: a dimmer's level, a register's value. It is finite.
+    Number(f64),
     /// Be what it is not.
     Toggle,
 }
@@ -38,7 +42,7 @@ pub enum CommandError {
     TooLong,
     /// Neither a word nor the JSON form.
     #[error(
-        "malformed:expected true, false, toggle or {{\"value\":true,\"pulse\":\"30s\",\"ttl\":\"5s\",\"id\":\"a7\"}}"
+        "malformed:expected true, false, toggle, a number or {{\"value\":true,\"pulse\":\"30s\",\"ttl\":\"5s\",\"id\":\"a7\"}}"
     )]
     Malformed,
     /// A duration that cannot be read.
@@ -51,6 +55,7 @@ pub enum CommandError {
 struct Written {
     value: WrittenValue,
     pulse: Option<String>,
+    transition: Option<String>,
     ttl: Option<String>,
     id: Option<String>,
 }
@@ -59,16 +64,17 @@ struct Written {
 #[serde(untagged)]
 enum WrittenValue {
     Boolean(bool),
+    Number(f64),
     Word(String),
 }
 
 impl Command {
     /// A command without conditions.
     pub fn plain(action: Action) -> Self {
-        Self { action, pulse: None, ttl: None, id: None }
+        Self { action, pulse: None, transition: None, ttl: None, id: None }
     }
 
-    /// Parses `true`, `false`, `toggle` or `{"value":true,"pulse":"30s","ttl":"5s","id":"a7"}`.
+    /// Parses `true`, `false`, `toggle`, a number or `{"value":true,"pulse":"30s","ttl":"5s","id":"a7"}`.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -83,11 +89,13 @@ impl Command {
         let written: Written = serde_json::from_str(text).map_err(|_| CommandError::Malformed)?;
         let action = match written.value {
             WrittenValue::Boolean(on) => Action::Set(on),
+            WrittenValue::Number(number) => Action::Number(number),
             WrittenValue::Word(text) => word(&text).ok_or(CommandError::Malformed)?,
         };
         let pulse = positive(written.pulse.as_deref(), "pulse")?;
+        let transition = duration(written.transition.as_deref(), "transition")?;
         let ttl = positive(written.ttl.as_deref(), "ttl")?;
-        Ok(Self { action, pulse, ttl, id: written.id })
+        Ok(Self { action, pulse, transition, ttl, id: written.id })
     }
 }
 
@@ -96,16 +104,23 @@ fn word(text: &str) -> Option<Action> {
         "true" => Some(Action::Set(true)),
         "false" => Some(Action::Set(false)),
         "toggle" => Some(Action::Toggle),
+        // What Rust reads as a number beyond these characters, such as `inf`, is none in JSON.
+        number if number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E')) => {
+            number.parse().ok().filter(|number: &f64| number.is_finite()).map(Action::Number)
+        }
         _ => None,
     }
 }
 
 fn positive(text: Option<&str>, key: &'static str) -> Result<Option<Duration>, CommandError> {
-    let Some(text) = text else { return Ok(None) };
-    match parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(CommandError::Duration(key)),
+    match duration(text, key)? {
+        Some(duration) if duration.is_zero() => Err(CommandError::Duration(key)),
+        duration => Ok(duration),
     }
+}
+
+fn duration(text: Option<&str>, key: &'static str) -> Result<Option<Duration>, CommandError> {
+    text.map(|text| parse_duration(text).map_err(|_| CommandError::Duration(key))).transpose()
 }
 
 /// What became of a command so far.
@@ -182,12 +197,14 @@ mod tests {
         assert_eq!(full.ttl, Some(Duration::from_secs(5)));
         assert_eq!(full.id.as_deref(), Some("a7"));
         assert_eq!(Command::parse(br#"{"value":"toggle"}"#), Ok(Command::plain(Action::Toggle)));
+        assert_eq!(Command::parse(b"40.5"), Ok(Command::plain(Action::Number(40.5))));
+        let slow = Command::parse(br#"{"value":40,"transition":"2s"}"#).expect("a command");
+        assert_eq!((slow.action, slow.transition), (Action::Number(40.0), Some(Duration::from_secs(2))));
     }
 
     #[test]
     fn what_is_no_command_is_refused() {
-        for wrong in ["", "ON", "1", "{}", r#"{"value":1}"#, r#"{"value":true,"plus":1}"#, r#"{"value":"maybe"}"#, "["]
-        {
+        for wrong in ["", "ON", "1e999", "inf", "{}", "-", r#"{"value":true,"plus":1}"#, r#"{"value":"maybe"}"#, "["] {
             assert_eq!(Command::parse(wrong.as_bytes()), Err(CommandError::Malformed), "{wrong}");
         }
         assert_eq!(Command::parse(b"\xff"), Err(CommandError::Malformed));

@@ -53,7 +53,13 @@ pub struct PropertyMeta {
     /// The longest time an output may be on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_on: Option<String>,
-    /// Outputs that are never on together with this one.
+    /// The shortest time an output is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_off: Option<String>,
+    /// The topic whose silence brings an output into its failsafe state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<String>,
+    /// Outputs that are never on together with this one; those of other devices as `DEVICE/OUTPUT`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interlock: Vec<String>,
 }
@@ -71,6 +77,8 @@ impl PropertyMeta {
             power_on: None,
             failsafe: None,
             max_on: None,
+            min_off: None,
+            heartbeat: None,
             interlock: Vec::new(),
         }
     }

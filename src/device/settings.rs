@@ -3,14 +3,27 @@
 use std::time::Duration;
 
 /// The behaviour of one output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputSettings {
     /// What it becomes when the driver starts.
     pub power_on: PowerOn,
-    /// What it becomes when the driver stops or fails.
+    /// What it becomes when the driver stops or fails, or the heartbeat is lost.
     pub failsafe: Failsafe,
     /// The longest time it may be on; enforced whatever commands come.
     pub max_on: Option<Duration>,
+    /// The shortest time it is off before it goes on again, as a compressor needs.
+    pub min_off: Option<Duration>,
+    /// Whose signs of life it needs.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// A controller whose silence brings an output into its failsafe state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The topic on which any message is a sign of life; a retained one is none.
+    pub topic: String,
+    /// How long it may be silent.
+    pub lost_after: Duration,
 }
 
 /// What an output becomes when its driver starts.
@@ -89,15 +102,6 @@ impl Failsafe {
             Self::Keep => None,
         }
     }
-}
-
-/// Outputs of which at most one is on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interlock {
-    /// Indices of the outputs that exclude each other.
-    pub outputs: Vec<usize>,
-    /// How long all of them are off before another goes on.
-    pub dead_time: Duration,
 }
 
 /// How the presses of a button become clicks.

@@ -22,6 +22,11 @@ impl Backoff {
         wait
     }
 
+    /// Whether nothing failed since the last success.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.next == self.shortest
+    }
+
     /// Takes note of a success.
     pub(super) fn succeeded(&mut self) {
         self.next = self.shortest;

@@ -1,24 +1,48 @@
 //! One device at the broker: its connection, its topics, its availability, the answers to its commands.
 
 use super::clock::civil_now;
-use super::{Connect, DriverError};
-use crate::client::{Client, Event, Message, Options};
-use crate::device::{Click, Command, CommandResult, DeviceTopics, Meta, Request, Status, Ticket, Troubles, Value};
+use super::failpoint;
+use super::journal::Journal;
+use super::{Connect, DriverError, House, Start};
+use crate::client::{Client, Event, Message, Options, OwnProperties};
+use crate::config::DeviceSettings;
+use crate::device::{
+    Action, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles, Value,
+};
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::io::DuplexStream;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Commands that may be without their last answer at one time; more are refused.
-const SENDERS_MAX: usize = 64;
+/// Commands that the broker may send before the first of them is acknowledged.
+const COMMANDS_INFLIGHT: u16 = 1_000;
 
-/// Commands and questions: once each, not the device's own, with the retain flag they were sent with.
-const REQUESTS: SubscriptionOptions = SubscriptionOptions {
+/// How long the broker may take to take the subscriptions. A card that takes nothing delays them; the device lives
+/// without the promise that its commands survive a power cut.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a command from before the start waits for its device to be there.
+const EARLY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a command from before the start is not carried out.
+const INTERRUPTED: &str = "interrupted";
+
+/// Commands: once each, not the device's own, with the retain flag they were sent with.
+const COMMANDS: SubscriptionOptions = SubscriptionOptions {
     qos: QoS::ExactlyOnce,
     no_local: true,
     retain_as_published: true,
     retain_handling: RetainHandling::Send,
+};
+
+/// Questions and signs of life: of no use later, and never what is retained.
+const MOMENTARY: SubscriptionOptions = SubscriptionOptions {
+    qos: QoS::AtMostOnce,
+    no_local: true,
+    retain_as_published: true,
+    retain_handling: RetainHandling::DoNotSend,
 };
 
 /// What someone asks of the device.
@@ -28,13 +52,8 @@ pub(super) enum Asked {
     Set { property: String, ticket: Ticket, command: Command },
     /// To read a property again.
     Get { property: String },
-}
-
-/// Who waits for an answer, and where.
-#[derive(Debug)]
-struct Sender {
-    response_topic: Option<String>,
-    correlation_data: Option<Vec<u8>>,
+    /// Nothing: the controller of these outputs is alive.
+    Alive { outputs: Vec<String> },
 }
 
 /// A device's connection to the broker.
@@ -46,54 +65,173 @@ pub(super) struct Door {
     client: Client<DuplexStream>,
     topics: DeviceTopics,
     command_ttl: Duration,
-    settable: Vec<String>,
+    /// What can be commanded; everything if absent.
+    settable: Option<Vec<String>>,
     /// Properties whose state outlives a restart of the gateway.
     remembered: Vec<String>,
-    senders: BTreeMap<Ticket, Sender>,
-    tickets: u64,
+    /// Outputs by the topic on which their controllers give signs of life.
+    heartbeats: Vec<(String, String)>,
+    journal: Journal,
+    /// Messages that came in while the subscriptions were made.
+    arrived: VecDeque<Message>,
+    /// Commands from before the start that wait for the device to be there, and how long.
+    early: VecDeque<(String, Ticket, Command)>,
+    early_until: Instant,
+    start: Start,
     troubles: Troubles,
     online: bool,
     /// What was retained of the device's properties before it started.
     last: BTreeMap<String, Vec<u8>>,
 }
 
+/// The client identifier of a device. Its session lasts: the broker keeps the device's commands in it.
+pub(super) fn client_id(base: &str, device: &str) -> String {
+    format!("$device/{base}/{device}")
+}
+
 impl Door {
     /// Connects, tells what the device is and that it is offline, and listens for commands.
     pub(super) async fn open(
-        connect: &Connect,
-        base: &str,
-        command_ttl: Duration,
+        house: &House,
+        device: &DeviceSettings,
         meta: &Meta,
-        remembered: Vec<String>,
+        start: Start,
+        outputs: &[(&str, &OutputSettings)],
     ) -> Result<Self, DriverError> {
-        let topics = DeviceTopics::new(base, &meta.id);
-        let will = Message::new(topics.availability(), "offline").qos(QoS::AtLeastOnce).retained();
-        let client_id = format!("$device/{}", meta.id);
-        let options = Options { will: Some(will), keep_alive: 0, ..Options::new(client_id) };
-        let (client, _) = Client::connect(connect.open().await?, &options).await?;
         let settable = meta.properties.iter().filter(|(_, property)| property.settable);
-        let mut door = Self {
-            id: meta.id.clone(),
-            client,
-            command_ttl,
-            settable: settable.map(|(id, _)| id.clone()).collect(),
-            remembered,
-            senders: BTreeMap::new(),
-            tickets: 0,
-            troubles: Troubles::default(),
-            online: false,
-            last: BTreeMap::new(),
-            topics,
+        let settable: Vec<String> = settable.map(|(id, _)| id.clone()).collect();
+        let mut door = Self::connect(house, device, start, Some(settable)).await?;
+        let heartbeat = |(id, output): &(&str, &OutputSettings)| {
+            output.heartbeat.as_ref().map(|heartbeat| (heartbeat.topic.clone(), (*id).to_owned()))
         };
+        door.heartbeats = outputs.iter().filter_map(heartbeat).collect();
+        let remembered = outputs.iter().filter(|(_, output)| output.power_on.remembers());
+        door.remembered = remembered.map(|(id, _)| (*id).to_owned()).collect();
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
         if !door.remembered.is_empty() {
-            door.read_last().await?;
+            door.last = read_last(&house.connect, &door.topics, &door.remembered).await?;
         }
-        let filters = [door.topics.set_filter(), door.topics.get_filter()];
-        door.client.subscribe(&[(filters[0].as_str(), REQUESTS), (filters[1].as_str(), REQUESTS)])?;
+        door.subscribe().await?;
         Ok(door)
+    }
+
+    /// In the place of a driver that has failed: refuses every command until its next start.
+    pub(super) async fn refuse(house: &House, device: &DeviceSettings, until: Instant) -> Result<(), DriverError> {
+        let mut door = Self::connect(house, device, Start::AfterFault, None).await?;
+        door.subscribe().await?;
+        while let Ok(asked) = timeout_at(until, door.next()).await {
+            if let Asked::Set { property, ticket, command } = asked? {
+                door.result(&property, ticket, &CommandResult::because(command.id, Status::Rejected, "offline"))?;
+            }
+        }
+        door.close().await
+    }
+
+    /// A connection that has said nothing yet. Without a list of what is settable, everything is.
+    async fn connect(
+        house: &House,
+        device: &DeviceSettings,
+        start: Start,
+        settable: Option<Vec<String>>,
+    ) -> Result<Self, DriverError> {
+        let base = &house.settings.gateway.base;
+        let topics = DeviceTopics::new(base, &device.id);
+        let is_lasting = device.driver.takes_commands();
+        let mut properties = OwnProperties::default();
+        properties.push(Property::ReceiveMaximum(COMMANDS_INFLIGHT));
+        let options = Options {
+            clean_start: !is_lasting,
+            session_expiry: if is_lasting { u32::MAX } else { 0 },
+            acknowledge_later: true,
+            will: Some(Message::new(topics.availability(), "offline").qos(QoS::AtLeastOnce).retained()),
+            keep_alive: 0,
+            properties,
+            ..Options::new(client_id(base, &device.id))
+        };
+        let (client, _) = Client::connect(house.connect.open().await?, &options).await?;
+        Ok(Self {
+            id: device.id.clone(),
+            client,
+            command_ttl: device.command_ttl,
+            settable,
+            remembered: Vec::new(),
+            heartbeats: Vec::new(),
+            journal: Journal::default(),
+            arrived: VecDeque::new(),
+            early: VecDeque::new(),
+            early_until: Instant::now() + EARLY_PATIENCE,
+            start,
+            troubles: Troubles::default(),
+            online: false,
+            last: BTreeMap::new(),
+            topics,
+        })
+    }
+
+    /// Subscribes to everything the device hears. What the broker kept of commands comes in before its answer.
+    async fn subscribe(&mut self) -> Result<(), DriverError> {
+        let (set, get) = (self.topics.set_filter(), self.topics.get_filter());
+        let mut filters = vec![(set.as_str(), COMMANDS), (get.as_str(), MOMENTARY)];
+        filters.extend(self.heartbeats.iter().map(|(topic, _)| (topic.as_str(), MOMENTARY)));
+        filters.dedup_by_key(|(filter, _)| *filter);
+        self.client.subscribe(&filters)?;
+        let until = Instant::now() + SUBSCRIBE_TIMEOUT;
+        loop {
+            let Ok(event) = timeout_at(until, self.client.next()).await else {
+                tracing::warn!(device = self.id, "the store does not take the device's subscriptions");
+                break;
+            };
+            match event? {
+                Event::Message(message) => self.arrived.push_back(message),
+                Event::Released { packet_id } => self.journal.released(packet_id),
+                Event::Subscribed { .. } => break,
+                Event::Connected { .. } | Event::Published { .. } | Event::Unsubscribed { .. } => {}
+            }
+        }
+        self.recover()
+    }
+
+    /// Decides about the commands that the broker may have sent before: it is not known how far they came.
+    fn recover(&mut self) -> Result<(), DriverError> {
+        for message in std::mem::take(&mut self.arrived) {
+            match self.topics.request(&message.topic) {
+                Some(Request::Set(property)) if message.dup && !message.retain => {
+                    let property = property.to_owned();
+                    self.recover_command(property, &message)?;
+                }
+                _ => self.arrived.push_back(message),
+            }
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    fn recover_command(&mut self, property: String, message: &Message) -> Result<(), DriverError> {
+        let Some((ticket, command)) = self.accept(&property, message)? else { return Ok(()) };
+        let id = command.id.clone();
+        let written_ttl = Command::parse(&message.payload).is_ok_and(|command| command.ttl.is_some());
+        let may_be_repeated = match command.action {
+            Action::Set(_) | Action::Number(_) => command.pulse.is_none(),
+            Action::Toggle => false,
+        };
+        if self.start == Start::AfterFault || !may_be_repeated {
+            let reason = if self.start == Start::AfterFault { "restart" } else { INTERRUPTED };
+            return self.result(&property, ticket, &CommandResult::because(id, Status::Failed, reason));
+        }
+        if written_ttl {
+            // How old it is nobody knows, and its sender said that it must not be late.
+            return self.result(&property, ticket, &CommandResult::because(id, Status::Expired, INTERRUPTED));
+        }
+        // Of several levels the last one counts: the others are history.
+        if let Some(at) = self.early.iter().position(|(other, ..)| *other == property)
+            && let Some((_, ticket, command)) = self.early.remove(at)
+        {
+            self.result(&property, ticket, &CommandResult::new(command.id, Status::Superseded))?;
+        }
+        self.early.push_back((property, ticket, command));
+        Ok(())
     }
 
     /// The switch state that was retained before the device started.
@@ -108,11 +246,49 @@ impl Door {
     /// The next thing that someone asks of the device. Sends what was published meanwhile.
     pub(super) async fn next(&mut self) -> Result<Asked, DriverError> {
         loop {
-            if let Event::Message(message) = self.client.next().await?
-                && let Some(asked) = self.understand(&message)?
+            self.acknowledge();
+            if self.online
+                && let Some((property, ticket, command)) = self.early.pop_front()
             {
-                return Ok(asked);
+                return Ok(Asked::Set { property, ticket, command });
             }
+            if let Some(message) = self.arrived.pop_front() {
+                if let Some(asked) = self.understand(&message)? {
+                    return Ok(asked);
+                }
+                continue;
+            }
+            let event = if self.early.is_empty() {
+                self.client.next().await?
+            } else if let Ok(event) = timeout_at(self.early_until, self.client.next()).await {
+                event?
+            } else {
+                self.give_up_early()?;
+                continue;
+            };
+            match event {
+                Event::Message(message) => self.arrived.push_back(message),
+                Event::Released { packet_id } => self.journal.released(packet_id),
+                Event::Connected { .. }
+                | Event::Published { .. }
+                | Event::Subscribed { .. }
+                | Event::Unsubscribed { .. } => {}
+            }
+        }
+    }
+
+    fn give_up_early(&mut self) -> Result<(), DriverError> {
+        while let Some((property, ticket, command)) = self.early.pop_front() {
+            self.result(&property, ticket, &CommandResult::because(command.id, Status::Expired, "offline"))?;
+        }
+        Ok(())
+    }
+
+    /// Acknowledges the commands that the broker need not keep any longer.
+    fn acknowledge(&mut self) {
+        while let Some(packet_id) = self.journal.acknowledge() {
+            failpoint::reach("acknowledge");
+            self.client.acknowledge(packet_id);
         }
     }
 
@@ -137,9 +313,9 @@ impl Door {
 
     /// Answers a command on `$result`, and where its sender wants the answer.
     pub(super) fn result(&mut self, property: &str, ticket: Ticket, result: &CommandResult) -> Result<(), DriverError> {
+        failpoint::reach("result");
         let json = result.to_json();
-        let is_last = result.status != Status::Accepted;
-        if let Some(sender) = self.senders.get(&ticket)
+        if let Some(sender) = self.journal.sender(ticket)
             && let Some(topic) = &sender.response_topic
         {
             let mut answer = Message::new(topic.clone(), json.clone());
@@ -148,10 +324,22 @@ impl Door {
             }
             self.publish(answer)?;
         }
-        if is_last {
-            self.senders.remove(&ticket);
-        }
+        self.journal.answered(ticket, result);
         self.publish(Message::new(self.topics.result(property), json))
+    }
+
+    /// Tells that the controller of an output is silent, or back.
+    pub(super) fn heartbeat(&mut self, property: &str, lost: bool) -> Result<(), DriverError> {
+        if lost {
+            self.trouble(property, "heartbeat", "its controller gives no sign of life")
+        } else {
+            self.well(property)
+        }
+    }
+
+    /// Tells what the device is found to be.
+    pub(super) fn describe(&mut self, meta: &Meta) -> Result<(), DriverError> {
+        self.retain(self.topics.meta(), meta.to_json())
     }
 
     /// Tells that the device's values can be trusted from now on.
@@ -162,11 +350,6 @@ impl Door {
     /// Tells that the device's values cannot be trusted.
     pub(super) fn offline(&mut self) -> Result<(), DriverError> {
         self.set_online(false)
-    }
-
-    /// Whether the device is online.
-    pub(super) fn is_online(&self) -> bool {
-        self.online
     }
 
     /// Tells that something is wrong with a property or part.
@@ -187,15 +370,12 @@ impl Door {
         self.retain(self.topics.problem(), self.troubles.to_json())
     }
 
-    /// Whether a part has a trouble of this kind.
-    pub(super) fn has_trouble(&self, part: &str, kind: &str) -> bool {
-        self.troubles.has(part, kind)
-    }
-
     /// Goes offline in peace: everything said is heard, and the will is not needed.
     pub(super) async fn close(mut self) -> Result<(), DriverError> {
         self.set_online(false)?;
-        self.client.settle().await?;
+        self.acknowledge();
+        // A card that takes nothing keeps answers back: nobody waits for it to stop.
+        timeout(SUBSCRIBE_TIMEOUT, self.client.settle()).await.unwrap_or(Ok(()))?;
         Ok(self.client.disconnect().await?)
     }
 
@@ -208,73 +388,56 @@ impl Door {
     }
 
     fn understand(&mut self, message: &Message) -> Result<Option<Asked>, DriverError> {
-        let asked = match self.topics.request(&message.topic) {
-            Some(Request::Set(property)) => self.understand_set(property.to_owned(), message)?,
-            Some(Request::Get(property)) if !message.retain => Some(Asked::Get { property: property.to_owned() }),
-            Some(Request::Get(_) | Request::Last(_)) | None => None,
-        };
-        Ok(asked)
+        let alive = self.heartbeats.iter().filter(|(topic, _)| *topic == message.topic);
+        let outputs: Vec<String> = alive.map(|(_, output)| output.clone()).collect();
+        if !outputs.is_empty() {
+            return Ok((!message.retain).then_some(Asked::Alive { outputs }));
+        }
+        match self.topics.request(&message.topic) {
+            Some(Request::Set(property)) => {
+                failpoint::reach("received");
+                let property = property.to_owned();
+                let accepted = self.accept(&property, message)?;
+                Ok(accepted.map(|(ticket, command)| Asked::Set { property, ticket, command }))
+            }
+            Some(Request::Get(property)) if !message.retain => Ok(Some(Asked::Get { property: property.to_owned() })),
+            Some(Request::Get(_) | Request::Last(_)) | None => Ok(None),
+        }
     }
 
-    fn understand_set(&mut self, property: String, message: &Message) -> Result<Option<Asked>, DriverError> {
+    /// Enters a command into the journal; refuses what is none.
+    fn accept(&mut self, property: &str, message: &Message) -> Result<Option<(Ticket, Command)>, DriverError> {
+        let is_full = self.journal.is_full();
+        let ticket = self.journal.enter(message);
         if message.retain && message.payload.is_empty() {
+            // Someone clears what was retained: nothing to do, and nobody to answer.
+            self.journal.answered(ticket, &CommandResult::new(None, Status::Done));
             return Ok(None);
         }
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let refusal = if message.retain {
+        let parsed = if message.retain {
             Err("retained".to_owned())
-        } else if !self.settable.contains(&property) {
+        } else if self.settable.as_ref().is_some_and(|settable| !settable.iter().any(|id| id == property)) {
             Err("not-settable".to_owned())
-        } else if self.senders.len() >= SENDERS_MAX {
+        } else if is_full {
             Err("too-many-commands".to_owned())
         } else {
             Command::parse(&message.payload).map_err(|error| error.to_string())
         };
-        let sender = Sender {
-            response_topic: message.response_topic().map(str::to_owned),
-            correlation_data: message.correlation_data().map(<[u8]>::to_vec),
-        };
-        self.senders.insert(ticket, sender);
-        match refusal {
+        match parsed {
             Ok(mut command) => {
                 // Whoever is least patient decides: the command itself, or its message's expiry.
                 let expiry = message.expiry().map(|seconds| Duration::from_secs(seconds.into()));
                 let ttl = [command.ttl, expiry].into_iter().flatten().min();
                 command.ttl = Some(ttl.unwrap_or(self.command_ttl));
-                Ok(Some(Asked::Set { property, ticket, command }))
+                Ok(Some((ticket, command)))
             }
             Err(reason) => {
                 if message.retain {
-                    self.remember(Message::new(self.topics.set(&property), "").retained())?;
+                    self.remember(Message::new(self.topics.set(property), "").retained())?;
                 }
                 let id = Command::parse(&message.payload).ok().and_then(|command| command.id);
-                self.result(&property, ticket, &CommandResult::because(id, Status::Rejected, reason))?;
+                self.result(property, ticket, &CommandResult::because(id, Status::Rejected, reason))?;
                 Ok(None)
-            }
-        }
-    }
-
-    /// Reads what is retained of the device's own properties. The server sends what is retained before it answers
-    /// the UNSUBSCRIBE that follows.
-    async fn read_last(&mut self) -> Result<(), DriverError> {
-        let filter = self.topics.last_filter();
-        let options = SubscriptionOptions { no_local: true, ..SubscriptionOptions::plain(QoS::AtMostOnce) };
-        self.client.subscribe(&[(filter.as_str(), options)])?;
-        loop {
-            match self.client.next().await? {
-                Event::Subscribed { .. } => {
-                    self.client.unsubscribe(&[filter.as_str()])?;
-                }
-                Event::Unsubscribed { .. } => return Ok(()),
-                Event::Message(message) => {
-                    if let Some(Request::Last(property)) = self.topics.request(&message.topic)
-                        && self.remembered.iter().any(|id| id == property)
-                    {
-                        self.last.insert(property.to_owned(), message.payload.clone());
-                    }
-                }
-                Event::Connected { .. } | Event::Published { .. } => {}
             }
         }
     }
@@ -293,4 +456,35 @@ impl Door {
         self.client.publish(message.qos(QoS::AtLeastOnce))?;
         Ok(())
     }
+}
+
+/// Reads what is retained of a device's properties, over a connection of its own. The server sends what is retained
+/// before it answers the UNSUBSCRIBE that follows.
+async fn read_last(
+    connect: &Connect,
+    topics: &DeviceTopics,
+    wanted: &[String],
+) -> Result<BTreeMap<String, Vec<u8>>, DriverError> {
+    let (mut client, _) = Client::connect(connect.open().await?, &Options::new("")).await?;
+    let filter = topics.last_filter();
+    client.subscribe(&[(filter.as_str(), SubscriptionOptions::plain(QoS::AtMostOnce))])?;
+    let mut last = BTreeMap::new();
+    loop {
+        match client.next().await? {
+            Event::Subscribed { .. } => {
+                client.unsubscribe(&[filter.as_str()])?;
+            }
+            Event::Unsubscribed { .. } => break,
+            Event::Message(message) => {
+                if let Some(Request::Last(property)) = topics.request(&message.topic)
+                    && wanted.iter().any(|id| id == property)
+                {
+                    last.insert(property.to_owned(), message.payload.clone());
+                }
+            }
+            Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => {}
+        }
+    }
+    client.disconnect().await?;
+    Ok(last)
 }

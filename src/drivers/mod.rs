@@ -8,23 +8,41 @@ mod backoff;
 mod clock;
 mod connect;
 mod door;
+mod dsmr;
+mod failpoint;
 mod gateway;
 mod gpio;
+mod hwmon;
+mod iio;
+mod journal;
 mod line;
+mod modbus;
 mod onewire;
+mod polled;
+mod replay;
+mod say;
+mod serial;
 mod simulation;
 mod supervise;
+mod switches;
+mod sysfs;
+mod system;
+mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
+pub use replay::{ReplayError, bytes_text, replay, replay_file};
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
-use crate::device::{Interlock, Meta, OutputSettings, PropertyMeta};
+use crate::device::{Meta, OutputSettings, PropertyMeta};
 use clock::Clock;
 use gpio::gpiochip;
 use gpio::lines::{Backend, LineError};
+use modbus::BusDoor;
 use simulation::Simulation;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use switches::SharedInterlocks;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -40,6 +58,9 @@ enum DriverError {
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The bus of the device is not there.
+    #[error("{0}")]
+    Bus(&'static str),
 }
 
 /// Why a driver starts.
@@ -59,6 +80,9 @@ struct House {
     clock: Clock,
     gpio: Backend,
     simulation: Simulation,
+    /// The ways to those buses that several devices share.
+    buses: Arc<BTreeMap<String, BusDoor>>,
+    interlocks: SharedInterlocks,
 }
 
 impl House {
@@ -80,13 +104,17 @@ impl House {
 pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Receiver<bool>) {
     let simulation = Simulation::new(&settings);
     let gpio = backend(settings.gpio);
-    let house = House { settings, connect, clock: Clock::start(), gpio, simulation };
+    let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
+    let interlocks = SharedInterlocks::new(settings.interlocks.clone());
+    let clock = Clock::start();
+    let house = House { settings, connect, clock, gpio, simulation, buses, interlocks };
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);
     let mut last = JoinSet::new();
     last.spawn(supervise::gateway(house.clone(), stop_last.clone()));
     for index in 0..house.settings.buses.len() {
         last.spawn(supervise::simulated_peer(house.clone(), index, stop_last.clone()));
+        last.spawn(supervise::bus(house.clone(), index, stop_last.clone()));
     }
     let mut devices = JoinSet::new();
     for index in 0..house.settings.devices.len() {
@@ -123,23 +151,18 @@ fn backend(setting: GpioBackend) -> Backend {
     }
 }
 
-/// The ids of those outputs whose state outlives a restart of the gateway.
-fn remembered<'s>(outputs: impl IntoIterator<Item = (&'s String, &'s OutputSettings)>) -> Vec<String> {
-    let remembered = outputs.into_iter().filter(|(_, output)| output.power_on.remembers());
-    remembered.map(|(id, _)| id.clone()).collect()
-}
-
-/// What an output tells about itself; `ids` are those of all outputs of the device.
-fn output_meta(settings: &OutputSettings, index: usize, ids: &[&str], interlock: Option<&Interlock>) -> PropertyMeta {
+/// What an output of a device tells about itself.
+fn output_meta(house: &House, device: &str, id: &str, settings: &OutputSettings) -> PropertyMeta {
     let mut meta = PropertyMeta::new("boolean");
     meta.settable = true;
     meta.class = Some("switch".to_owned());
     meta.power_on = Some(settings.power_on.name());
     meta.failsafe = Some(settings.failsafe.name());
     meta.max_on = settings.max_on.map(crate::base::duration_text);
-    if let Some(interlock) = interlock.filter(|interlock| interlock.outputs.contains(&index)) {
-        let others = interlock.outputs.iter().filter(|other| **other != index);
-        meta.interlock = others.map(|other| ids[*other].to_owned()).collect();
-    }
+    meta.min_off = settings.min_off.map(crate::base::duration_text);
+    meta.heartbeat = settings.heartbeat.as_ref().map(|heartbeat| heartbeat.topic.clone());
+    let others = house.interlocks.excluded_by(&format!("{device}/{id}"));
+    let own = format!("{device}/");
+    meta.interlock = others.into_iter().map(|other| other.strip_prefix(&own).unwrap_or(&other).to_owned()).collect();
     meta
 }

@@ -1,7 +1,9 @@
 //! Starts every driver, and starts it again when it fails or panics.
 
 use super::backoff::Backoff;
-use super::{DriverError, House, Start, gateway, gpio, line, onewire, stopped};
+use super::door::Door;
+use super::{DriverError, House, Start, stopped};
+use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, system};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -32,13 +34,28 @@ const PATIENCE: Patience = Patience {
 pub(super) async fn device(house: House, index: usize, stop: watch::Receiver<bool>) {
     let name = house.settings.devices[index].id.clone();
     let inner = stop.clone();
-    supervise(&name, PATIENCE, stop, move |start| run_device(house.clone(), index, start, inner.clone())).await;
+    let resting = house.clone();
+    let rest = move |until| rest(resting.clone(), index, until);
+    let begin = move |start| run_device(house.clone(), index, start, inner.clone());
+    supervise(&name, PATIENCE, stop, begin, rest).await;
+}
+
+/// What a device does until it is started again: it refuses commands, visibly.
+async fn rest(house: House, index: usize, until: Instant) {
+    let device = &house.settings.devices[index];
+    if device.driver.takes_commands()
+        && let Err(error) = Door::refuse(&house, device, until).await
+    {
+        tracing::warn!(device = device.id, %error, "nobody refuses its commands");
+    }
+    tokio::time::sleep_until(until).await;
 }
 
 /// Supervises the gateway's own client.
 pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
     let inner = stop.clone();
-    supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone())).await;
+    supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone()), tokio::time::sleep_until)
+        .await;
 }
 
 /// Supervises the far end of a bus, if it is simulated.
@@ -51,7 +68,21 @@ pub(super) async fn simulated_peer(house: House, index: usize, stop: watch::Rece
         let (house, id, stop) = (house.clone(), bus.id.clone(), inner.clone());
         async move { line::peer::run(&house.simulation, &id, peer, stop).await }
     };
-    supervise(&name, PATIENCE, stop, run).await;
+    supervise(&name, PATIENCE, stop, run, tokio::time::sleep_until).await;
+}
+
+/// Supervises a bus that several devices share, if this is one.
+pub(super) async fn bus(house: House, index: usize, stop: watch::Receiver<bool>) {
+    let id = house.settings.buses[index].id.clone();
+    if !house.buses.contains_key(&id) {
+        return;
+    }
+    let inner = stop.clone();
+    let run = move |_| {
+        let (house, stop) = (house.clone(), inner.clone());
+        async move { modbus::run_bus(&house, &house.settings.buses[index], stop).await }
+    };
+    supervise(&format!("bus {id}"), PATIENCE, stop, run, tokio::time::sleep_until).await;
 }
 
 async fn run_device(house: House, index: usize, start: Start, stop: watch::Receiver<bool>) -> Result<(), DriverError> {
@@ -60,13 +91,24 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
         DriverSettings::Gpio(gpio) => gpio::run(&house, device, gpio, start, stop).await,
         DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
         DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
+        DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
+        DriverSettings::Dsmr(dsmr) => dsmr::run(&house, device, dsmr, start, stop).await,
+        DriverSettings::Iio(sensor) => iio::run(&house, device, sensor, start, stop).await,
+        DriverSettings::Hwmon(sensor) => hwmon::run(&house, device, sensor, start, stop).await,
+        DriverSettings::System(system) => system::run(&house, device, system, start, stop).await,
     }
 }
 
-/// Runs what `begin` begins, again and again, until it ends without an error.
-async fn supervise<F>(name: &str, patience: Patience, mut stop: watch::Receiver<bool>, begin: impl Fn(Start) -> F)
-where
+/// Runs what `begin` begins, again and again, until it ends without an error. `rest` passes the time in between.
+async fn supervise<F, R>(
+    name: &str,
+    patience: Patience,
+    mut stop: watch::Receiver<bool>,
+    begin: impl Fn(Start) -> F,
+    rest: impl Fn(Instant) -> R,
+) where
     F: Future<Output = Result<(), DriverError>> + Send + 'static,
+    R: Future<Output = ()>,
 {
     let mut backoff = Backoff::new(patience.restart_min, patience.restart_max);
     let mut start = Start::Fresh;
@@ -92,7 +134,7 @@ where
         }
         start = Start::AfterFault;
         tokio::select! {
-            () = tokio::time::sleep(backoff.after_failure()) => {}
+            () = rest(Instant::now() + backoff.after_failure()) => {}
             () = stopped(&mut stop) => return,
         }
     }
@@ -122,14 +164,20 @@ mod tests {
         let (_keep, stop) = watch::channel(false);
         let starts = Arc::new(AtomicU32::new(0));
         let counted = starts.clone();
-        supervise("test", SHORT, stop, move |start| {
-            let count = counted.fetch_add(1, Ordering::SeqCst);
-            async move {
-                assert_ne!(count, 1, "the second start panics");
-                assert_eq!(start == Start::Fresh, count == 0);
-                if count == 0 { Err(std::io::Error::other("the first start fails").into()) } else { Ok(()) }
-            }
-        })
+        supervise(
+            "test",
+            SHORT,
+            stop,
+            move |start| {
+                let count = counted.fetch_add(1, Ordering::SeqCst);
+                async move {
+                    assert_ne!(count, 1, "the second start panics");
+                    assert_eq!(start == Start::Fresh, count == 0);
+                    if count == 0 { Err(std::io::Error::other("the first start fails").into()) } else { Ok(()) }
+                }
+            },
+            tokio::time::sleep_until,
+        )
         .await;
         assert_eq!(starts.load(Ordering::SeqCst), 3);
     }
@@ -138,6 +186,6 @@ mod tests {
     async fn a_driver_that_does_not_stop_is_dropped() {
         let (sender, stop) = watch::channel(false);
         sender.send(true).expect("a receiver");
-        supervise("test", SHORT, stop, |_| std::future::pending()).await;
+        supervise("test", SHORT, stop, |_| std::future::pending(), tokio::time::sleep_until).await;
     }
 }

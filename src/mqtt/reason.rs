@@ -80,7 +80,10 @@ impl ReasonCode {
             ReasonCode::SUCCESS => Some(0),
             ReasonCode::UNSUPPORTED_VERSION => Some(1),
             ReasonCode::CLIENT_ID_NOT_VALID => Some(2),
-            ReasonCode::SERVER_UNAVAILABLE | ReasonCode::SERVER_BUSY | ReasonCode::QUOTA_EXCEEDED => Some(3),
+            ReasonCode::SERVER_UNAVAILABLE
+            | ReasonCode::SERVER_BUSY
+            | ReasonCode::QUOTA_EXCEEDED
+            | ReasonCode::CONNECTION_RATE_EXCEEDED => Some(3),
             ReasonCode::BAD_CREDENTIALS => Some(4),
             ReasonCode::NOT_AUTHORIZED | ReasonCode::BANNED => Some(5),
             _ => None,

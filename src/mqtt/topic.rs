@@ -1,6 +1,7 @@
 //! Topic names, topic filters and which matches which (section 4.7 of both specifications).
 
 use super::DecodeError;
+use super::text::Scan;
 use crate::base::limits::TOPIC_LEVELS;
 
 /// A checked topic name: not empty, no wildcards, at most [`TOPIC_LEVELS`] levels.
@@ -14,12 +15,14 @@ impl<'a> TopicName<'a> {
     /// [`DecodeError::TopicNameInvalid`].
     #[inline]
     pub fn new(text: &'a str) -> Result<Self, DecodeError> {
-        let (mut levels, mut bad) = (1, text.is_empty());
-        for byte in text.bytes() {
-            levels += usize::from(byte == b'/');
-            bad |= matches!(byte, b'+' | b'#' | 0);
-        }
-        if bad || levels > TOPIC_LEVELS || text.len() > usize::from(u16::MAX) {
+        Self::with_scan(text, Scan::of(text.as_bytes()))
+    }
+
+    /// The same for a text that was looked at already.
+    #[inline]
+    pub(super) fn with_scan(text: &'a str, scan: Scan) -> Result<Self, DecodeError> {
+        let bad = text.is_empty() || scan.has_wildcard || (!scan.is_plain && text.contains('\0'));
+        if bad || scan.separators >= TOPIC_LEVELS || text.len() > usize::from(u16::MAX) {
             return Err(DecodeError::TopicNameInvalid);
         }
         Ok(TopicName(text))
@@ -97,20 +100,23 @@ impl<'a> TopicFilter<'a> {
 /// Whether a topic name matches a filter. Wildcards in the first level do not match names that begin
 /// with `$` ([MQTT-4.7.2-1]).
 pub fn matches(filter: TopicFilter<'_>, name: TopicName<'_>) -> bool {
-    let (filter, name) = (filter.as_str(), name.as_str());
-    if name.starts_with('$') && filter.starts_with(['+', '#']) {
+    let (filter, name) = (filter.as_str().as_bytes(), name.as_str().as_bytes());
+    if name.starts_with(b"$") && (filter.starts_with(b"+") || filter.starts_with(b"#")) {
         return false;
     }
-    let mut levels = name.split('/');
-    let mut parts = filter.split('/');
-    loop {
-        match (parts.next(), levels.next()) {
-            (Some("#"), _) | (None, None) => return true,
-            (Some("+"), Some(_)) => {}
-            (Some(part), Some(level)) if part == level => {}
-            _ => return false,
+    let (mut at, mut name_at) = (0, 0);
+    // A wildcard stands alone in its level, so byte by byte is level by level.
+    while let Some(&byte) = filter.get(at) {
+        match byte {
+            b'#' => return true,
+            b'+' => name_at += name[name_at..].iter().take_while(|&&byte| byte != b'/').count(),
+            byte if name.get(name_at) == Some(&byte) => name_at += 1,
+            // `a/#` matches `a` too.
+            _ => return name_at == name.len() && filter[at..] == *b"/#",
         }
+        at += 1;
     }
+    name_at == name.len()
 }
 
 #[cfg(test)]
@@ -173,6 +179,39 @@ mod tests {
         assert_eq!(shared("a/$share/b"), Ok(None));
         for bad in ["$share", "$share/", "$share/g", "$share//a", "$share/g/", "$share/+/a"] {
             assert!(shared(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// The definition: level by level.
+    fn matches_by_levels(filter: &str, name: &str) -> bool {
+        if name.starts_with('$') && filter.starts_with(['+', '#']) {
+            return false;
+        }
+        let (mut parts, mut levels) = (filter.split('/'), name.split('/'));
+        loop {
+            match (parts.next(), levels.next()) {
+                (Some("#"), _) | (None, None) => return true,
+                (Some("+"), Some(_)) => {}
+                (Some(part), Some(level)) if part == level => {}
+                _ => return false,
+            }
+        }
+    }
+
+    #[test]
+    fn matching_byte_by_byte_is_matching_level_by_level() {
+        let alphabet = ["a", "/", "+", "#", "$", "b"];
+        let mut texts: Vec<String> = vec![String::new()];
+        for length in 0..5 {
+            let longest: Vec<_> = texts.iter().filter(|text| text.len() == length).cloned().collect();
+            texts.extend(longest.iter().flat_map(|text| alphabet.map(|next| format!("{text}{next}"))));
+        }
+        let names: Vec<_> = texts.iter().filter_map(|text| TopicName::new(text).ok()).collect();
+        for filter in texts.iter().filter_map(|text| TopicFilter::new(text).ok()) {
+            for &name in &names {
+                let expected = matches_by_levels(filter.as_str(), name.as_str());
+                assert_eq!(matches(filter, name), expected, "{filter:?} {name:?}");
+            }
         }
     }
 }

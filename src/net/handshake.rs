@@ -11,12 +11,13 @@ use super::plain::Plain;
 use super::secure::Secure;
 use super::tls::Tls;
 use super::websocket::{Upgrade, WebSocket};
-use super::{Io, proxy};
-use crate::base::limits::{CONNECT_TIMEOUT_SECS, HANDSHAKE_UNDISTURBED_SECS, HANDSHAKEN_WAITING, HANDSHAKES_AT_ONCE};
+use super::{Io, Visit, Visitors, proxy};
+use crate::base::limits::{HANDSHAKE_UNDISTURBED_SECS, HANDSHAKEN_WAITING, HANDSHAKES_AT_ONCE};
 use crate::config::ListenAddress;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -43,6 +44,10 @@ pub struct Steps {
     pub tls: Option<Arc<Tls>>,
     /// The upgrade to WebSocket.
     pub websocket: Option<Upgrade>,
+    /// How long all of that may take.
+    pub timeout: Duration,
+    /// Who is here already.
+    pub visitors: Arc<Visitors>,
 }
 
 /// Where plain connections come from.
@@ -60,6 +65,7 @@ pub struct Arrived {
     stream: Finished,
     since: Instant,
     identity: Option<Box<str>>,
+    visit: Option<Visit>,
 }
 
 #[derive(Debug)]
@@ -116,7 +122,7 @@ impl Arrivals {
             Finished::Bytes(stream) => Io::from(stream),
             Finished::WebSocket(stream) => Io::WebSocket(stream),
         };
-        Poll::Ready(Ok(Accepted { io, since: Some(arrived.since), identity: arrived.identity }))
+        Poll::Ready(Ok(Accepted { io, since: Some(arrived.since), identity: arrived.identity, visit: arrived.visit }))
     }
 }
 
@@ -130,9 +136,13 @@ pub async fn run(source: Source, steps: Arc<Steps>, finished: mpsc::Sender<Arriv
         let room = tokio::time::sleep_until(full_until.unwrap_or_else(Instant::now).into());
         tokio::select! {
             accepted = source.accept(), if full_until.is_none() => match accepted {
-                Ok(stream) => {
+                Ok(come) => {
                     let now = Instant::now();
-                    running.begin(now, tasks.spawn(lead(stream, now, steps.clone(), finished.clone())));
+                    if let Some(come) = come.counted(now, &steps)
+                        && running.begin(now, tasks.spawn(lead(come, now, steps.clone(), finished.clone())))
+                    {
+                        steps.visitors.turn_away();
+                    }
                 }
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -164,14 +174,14 @@ impl Running {
         Some(*began + Duration::from_secs(HANDSHAKE_UNDISTURBED_SECS)).filter(|until| *until > now)
     }
 
-    /// One more; the oldest gives way if there are too many.
-    fn begin(&mut self, now: Instant, handshake: AbortHandle) {
-        if self.0.len() >= HANDSHAKES_AT_ONCE
-            && let Some((_, oldest)) = self.0.pop_front()
-        {
+    /// One more; the oldest gives way if there are too many. Tells whether one did.
+    fn begin(&mut self, now: Instant, handshake: AbortHandle) -> bool {
+        let oldest = if self.0.len() >= HANDSHAKES_AT_ONCE { self.0.pop_front() } else { None };
+        if let Some((_, oldest)) = &oldest {
             oldest.abort();
         }
         self.0.push_back((now, handshake));
+        oldest.is_some()
     }
 }
 
@@ -192,32 +202,57 @@ impl Failures {
     }
 }
 
+/// A connection that came, and where from.
+struct Come {
+    stream: Plain,
+    address: Option<IpAddr>,
+    visit: Option<Visit>,
+}
+
+impl Come {
+    /// Counts it among those of its address, if that is its own and not a proxy's. `None` if it is too many.
+    fn counted(mut self, now: Instant, steps: &Steps) -> Option<Come> {
+        if let Some(address) = self.address.filter(|_| !steps.proxy_protocol) {
+            self.visit = Some(steps.visitors.arrive(now, address)?);
+        }
+        Some(self)
+    }
+}
+
 impl Source {
-    async fn accept(&self) -> io::Result<Plain> {
+    async fn accept(&self) -> io::Result<Come> {
         match self {
             Source::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Plain::Tcp(stream))
+                Ok(Come { stream: Plain::Tcp(stream), address: Some(address.ip()), visit: None })
             }
-            Source::Unix(listener) => Ok(Plain::Unix(listener.accept().await?.0)),
+            Source::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Come { stream: Plain::Unix(stream), address: None, visit: None })
+            }
         }
     }
 }
 
 /// Leads one connection through its handshakes, in the time a stranger has.
-async fn lead(stream: Plain, since: Instant, steps: Arc<Steps>, finished: mpsc::Sender<Arrived>) -> io::Result<()> {
-    let end = since + Duration::from_secs(CONNECT_TIMEOUT_SECS);
-    let arrived = timeout_at(end.into(), shake_hands(stream, since, &steps)).await;
+async fn lead(come: Come, since: Instant, steps: Arc<Steps>, finished: mpsc::Sender<Arrived>) -> io::Result<()> {
+    let end = since + steps.timeout;
+    let arrived = timeout_at(end.into(), shake_hands(come, since, &steps)).await;
     // The only error of sending is that the heart has ended.
     _ = finished.send(arrived.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??).await;
     Ok(())
 }
 
-async fn shake_hands(mut stream: Plain, since: Instant, steps: &Steps) -> io::Result<Arrived> {
+async fn shake_hands(come: Come, since: Instant, steps: &Steps) -> io::Result<Arrived> {
+    let Come { mut stream, mut visit, .. } = come;
     if steps.proxy_protocol {
         let client = proxy::read_header(&mut stream).await?;
         debug!(?client, "a proxy brought a connection");
+        if let proxy::Client::At(address) = client {
+            let too_many = || io::Error::other("too many connections of one address behind a proxy");
+            visit = Some(steps.visitors.arrive(Instant::now(), address.ip()).ok_or_else(too_many)?);
+        }
     }
     let (stream, identity) = match &steps.tls {
         Some(tls) => {
@@ -231,5 +266,5 @@ async fn shake_hands(mut stream: Plain, since: Instant, steps: &Steps) -> io::Re
         None => Finished::Bytes(stream),
     };
     stream.plain_mut().detach()?;
-    Ok(Arrived { stream, since, identity })
+    Ok(Arrived { stream, since, identity, visit })
 }

@@ -1,8 +1,9 @@
 //! Where connections come from.
 
-use super::Io;
 use super::handshake::Arrivals;
+use super::{Io, Visit, Visitors};
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::io::DuplexStream;
@@ -12,8 +13,8 @@ use tokio::sync::mpsc;
 /// A source of connections.
 #[derive(Debug)]
 pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
+    /// TCP, and who is here already.
+    Tcp(TcpListener, Arc<Visitors>),
     /// A Unix socket.
     Unix(UnixListener),
     /// Streams whose handshakes were made elsewhere, see [`handshake`](super::handshake).
@@ -31,11 +32,13 @@ pub struct Accepted {
     pub since: Option<Instant>,
     /// Who the client is, if its certificate tells.
     pub identity: Option<Box<str>>,
+    /// What counts it among those of its address, if it has one.
+    pub visit: Option<Visit>,
 }
 
 impl Accepted {
     fn now(io: Io) -> Accepted {
-        Accepted { io, since: None, identity: None }
+        Accepted { io, since: None, identity: None, visit: None }
     }
 }
 
@@ -46,12 +49,13 @@ impl Listener {
     /// The operating system has no room for one more.
     pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
-            Listener::Tcp(listener) => listener.poll_accept(context).map(|accepted| {
-                let (stream, _) = accepted?;
+            Listener::Tcp(listener, visitors) => loop {
+                let Poll::Ready((stream, address)) = listener.poll_accept(context)? else { return Poll::Pending };
+                let Some(visit) = visitors.arrive(Instant::now(), address.ip()) else { continue };
                 // What is written at the end of a turn is to leave at once.
                 stream.set_nodelay(true)?;
-                Ok(Accepted::now(Io::Tcp(stream)))
-            }),
+                return Poll::Ready(Ok(Accepted { visit: Some(visit), ..Accepted::now(Io::Tcp(stream)) }));
+            },
             Listener::Unix(listener) => {
                 listener.poll_accept(context).map(|accepted| Ok(Accepted::now(Io::Unix(accepted?.0))))
             }

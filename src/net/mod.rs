@@ -15,10 +15,13 @@ mod secure;
 mod socket;
 pub mod tls;
 pub mod unix;
+mod visitors;
 mod websocket;
 
 pub use io::Io;
+pub use linger::Linger;
 pub use listener::{Accepted, Listener};
 pub use ready::Ready;
 pub use socket::{ReadStep, Socket, WriteStep};
+pub use visitors::{Visit, Visitors};
 pub use websocket::Upgrade;

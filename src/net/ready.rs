@@ -10,6 +10,7 @@ pub struct Ready(Mutex<List>);
 #[derive(Debug, Default)]
 struct List {
     connections: Vec<u32>,
+    has_mail: bool,
     task: Option<Waker>,
 }
 
@@ -28,10 +29,12 @@ impl Ready {
         }
     }
 
-    /// Exchanges the list for an empty one.
+    /// Exchanges the list for an empty one. Tells whether there is mail too, see [`Ready::wake`].
     #[inline]
-    pub fn take(&self, work: &mut Vec<u32>) {
-        std::mem::swap(&mut self.lock().connections, work);
+    pub fn take(&self, work: &mut Vec<u32>) -> bool {
+        let mut list = self.lock();
+        std::mem::swap(&mut list.connections, work);
+        std::mem::take(&mut list.has_mail)
     }
 
     /// Puts a connection on the list.
@@ -47,9 +50,11 @@ impl Ready {
         }
     }
 
-    /// Wakes the task for a reason of its own.
+    /// Wakes the task for something that is no connection and was left where the task looks for it.
     pub fn wake(&self) {
-        if let Some(task) = &self.lock().task {
+        let mut list = self.lock();
+        list.has_mail = true;
+        if let Some(task) = &list.task {
             task.wake_by_ref();
         }
     }

@@ -1,7 +1,7 @@
 //! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
 
-use super::Io;
-use super::linger::linger;
+use super::linger::Linger;
+use super::{Io, Visit};
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 
@@ -14,6 +14,8 @@ pub struct Socket {
     partial: Vec<u8>,
     /// The last write did not take everything.
     is_blocked: bool,
+    /// Counts it among those of its address.
+    _visit: Option<Box<Visit>>,
 }
 
 /// What one read came to.
@@ -42,8 +44,8 @@ pub enum WriteStep {
 
 impl Socket {
     /// A new connection; `waker` puts it on the ready list.
-    pub fn new(io: Io, waker: Waker) -> Socket {
-        Socket { io, waker, partial: vec![], is_blocked: false }
+    pub fn new(io: Io, waker: Waker, visit: Option<Visit>) -> Socket {
+        Socket { io, waker, partial: vec![], is_blocked: false, _visit: visit.map(Box::new) }
     }
 
     /// Reads once into `buffer` and hands the bytes to `receive`, which tells how many of them it used.
@@ -118,17 +120,17 @@ impl Socket {
 
     /// Closes it, after a good-bye where the stream knows one. A WebSocket may have been closed from this side, for what
     /// came over it: then the client has to be able to read why.
-    pub fn close(mut self) {
+    pub fn close(mut self, linger: &Linger) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
         if matches!(self.io, Io::WebSocket(_)) {
-            linger(self.io);
+            linger.close(self.io);
         }
     }
 
     /// Closes it like [`Socket::close`], gently enough for a client that is still sending to read what was written.
-    pub fn leave(mut self) {
+    pub fn leave(mut self, linger: &Linger) {
         self.io.farewell(&mut Context::from_waker(&self.waker));
-        linger(self.io);
+        linger.close(self.io);
     }
 
     /// Whether the last write did not take everything.

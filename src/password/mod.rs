@@ -1,7 +1,10 @@
 //! Layer 3: passwords and their hashes. Computes what takes time and memory, and draws salts; knows no user, file or
 //! connection.
 //!
-//! New hashes are argon2id with 19 MiB, two passes and one lane. Those of mosquitto are understood as they are.
+//! New hashes are argon2id with 19 MiB, two passes and one lane, or verifiers for [`scram`]. Those of mosquitto are
+//! understood as they are.
+
+pub mod scram;
 
 use crate::access::{PasswordHash, Scheme};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -57,12 +60,20 @@ pub fn hash(password: &[u8]) -> io::Result<PasswordHash> {
     let mut salt = [0; SALT_LENGTH];
     File::open(RANDOM)?.read_exact(&mut salt)?;
     let hash = argon2id(NEW, &salt, password, HASH_LENGTH).ok_or(io::ErrorKind::OutOfMemory)?;
-    Ok(PasswordHash { scheme: NEW, salt: BASE64.encode(salt).into(), hash: BASE64.encode(hash).into() })
+    Ok(PasswordHash {
+        scheme: NEW,
+        salt: BASE64.encode(salt).into(),
+        hash: BASE64.encode(hash).into(),
+        server_key: None,
+    })
 }
 
 const NEW: Scheme = Scheme::Argon2id { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES };
 
 fn compare(hash: &PasswordHash, password: &[u8]) -> bool {
+    if let Scheme::ScramSha256 { iterations } = hash.scheme {
+        return scram::is_right(hash, iterations, password);
+    }
     let decoded = [&hash.salt, &hash.hash].map(|text| BASE64.decode(text.as_bytes()));
     let [Ok(salt), Ok(expected)] = decoded else { return false };
     let found = match hash.scheme {
@@ -73,6 +84,7 @@ fn compare(hash: &PasswordHash, password: &[u8]) -> bool {
             pbkdf2::pbkdf2_hmac::<Sha512>(password, &salt, iterations, &mut found);
             Some(found)
         }
+        Scheme::ScramSha256 { .. } => None,
     };
     found.is_some_and(|found| bool::from(found.ct_eq(&expected)))
 }

@@ -1,6 +1,8 @@
 //! What can be wrong with the store, said to the person who runs the gateway.
 
 use crate::broker::StoreFault;
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_IOERR_READ as IOERR_READ, SQLITE_IOERR_SHORT_READ as IOERR_SHORT_READ};
 use std::io;
 use std::path::PathBuf;
 
@@ -58,6 +60,41 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk could not be read, which may pass.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            StoreError::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                [IOERR_READ, IOERR_SHORT_READ].contains(&error.extended_code)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what lies on the disk is damaged, so that trying again does not help.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, QueryReturnedNoRows, SqliteFailure,
+            Utf8Error,
+        };
+        match self {
+            StoreError::Damaged { .. } => true,
+            StoreError::Sqlite(SqliteFailure(error, text)) => {
+                let misses_table = || text.as_deref().is_some_and(|text| text.starts_with("no such "));
+                matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                    || self.is_unreadable()
+                    || misses_table()
+            }
+            StoreError::Sqlite(
+                FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+                | QueryReturnedNoRows,
+            ) => true,
+            _ => false,
+        }
+    }
+
     /// What the broker is to know of it.
     pub fn fault(&self) -> StoreFault {
         match self {

@@ -4,7 +4,7 @@ use super::StoreError;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of the write-ahead log on the card. It is written full of zeros once and then used over and over:
@@ -66,7 +66,10 @@ impl DataDirectory {
         if length >= WAL_BYTES {
             return Ok(());
         }
-        let mut file = OpenOptions::new().write(true).open(&name).map_err(io_error(&name))?;
+        let mut options = OpenOptions::new();
+        // A store that was put in place, and not yet written to, has none.
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(&name).map_err(io_error(&name))?;
         let filled = fill(&mut file, length).and_then(|()| file.sync_all());
         if filled.is_err() {
             file.set_len(length).map_err(io_error(&name))?;
@@ -74,6 +77,139 @@ impl DataDirectory {
         }
         File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
     }
+}
+
+/// Damaged stores that are kept; the oldest goes when there are more.
+const DAMAGED_KEPT: u32 = 3;
+
+impl DataDirectory {
+    /// The store that is being built from what can be read of a damaged one.
+    pub fn salvaged(&self) -> PathBuf {
+        self.path.join("gatehouse.db.new")
+    }
+
+    /// Makes sure that a file is on the disk.
+    pub fn flush(&self, file: &Path) -> Result<(), StoreError> {
+        File::open(file).and_then(|file| file.sync_all()).map_err(io_error(file))?;
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
+    }
+
+    /// Removes a file if it is there.
+    pub fn remove(file: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(file)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames the damaged store and its log; tells the new name. Only the latest few are kept.
+    pub fn set_aside(&self) -> Result<PathBuf, StoreError> {
+        let name = |number: u32| self.path.join(format!("gatehouse.db.damaged-{number}"));
+        let number = self.damages().last().map_or(1, |last| last + 1);
+        if let Some(old) = number.checked_sub(DAMAGED_KEPT) {
+            for file in [name(old), with_suffix(&name(old), "-wal"), with_suffix(&name(old), ".txt")] {
+                DataDirectory::remove(&file)?;
+            }
+        }
+        match fs::rename(self.database(), name(number)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(&self.database())(error))?,
+            _ => {}
+        }
+        self.move_log(&with_suffix(&name(number), "-wal"))?;
+        Ok(name(number))
+    }
+
+    /// Renames the store and its log to make room for a backup; tells the new name if there was one.
+    pub fn set_aside_for_restore(&self) -> Result<Option<PathBuf>, StoreError> {
+        let name = self.path.join("gatehouse.db.before-restore");
+        for file in [&name, &with_suffix(&name, "-wal")] {
+            DataDirectory::remove(file)?;
+        }
+        let is_there = self.database().exists();
+        if is_there {
+            fs::rename(self.database(), &name).map_err(io_error(&self.database()))?;
+        }
+        self.move_log(&with_suffix(&name, "-wal"))?;
+        Ok(is_there.then_some(name))
+    }
+
+    /// Renames the log of a store that was set aside before a power cut.
+    pub fn set_log_aside(&self) -> Result<(), StoreError> {
+        let last = self.damages().last().copied().unwrap_or(1);
+        self.move_log(&self.path.join(format!("gatehouse.db.damaged-{last}-wal")))
+    }
+
+    /// The write-ahead log.
+    pub fn log(&self) -> PathBuf {
+        with_suffix(&self.database(), "-wal")
+    }
+
+    fn move_log(&self, to: &Path) -> Result<(), StoreError> {
+        let log = self.log();
+        match fs::rename(&log, to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error(&log)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which files lie under the names of the database and its log now.
+    pub fn identity(&self) -> [Option<(u64, u64)>; 2] {
+        let of = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        [of(&self.database()), of(&self.log())]
+    }
+
+    /// The salvaged store takes the place of the damaged one.
+    pub fn adopt_salvaged(&self) -> Result<(), StoreError> {
+        fs::rename(self.salvaged(), self.database()).map_err(io_error(&self.database()))?;
+        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
+    }
+
+    /// The latest report of damage that nobody has removed yet.
+    pub fn damage_report(&self) -> Option<PathBuf> {
+        let report = |number: &u32| self.path.join(format!("gatehouse.db.damaged-{number}.txt"));
+        self.damages().iter().rev().map(report).find(|report| report.exists())
+    }
+
+    /// The numbers of the damaged stores that were set aside, ascending.
+    fn damages(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return vec![] };
+        let number = |name: &str| {
+            let rest = name.strip_prefix("gatehouse.db.damaged-")?;
+            rest.split(['-', '.']).next()?.parse().ok()
+        };
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+        let mut numbers: Vec<u32> = names.filter_map(|name| number(&name)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+impl DataDirectory {
+    /// Writes the log once more, byte for byte, and flushes it. After a flush that failed the kernel takes what it could
+    /// not write for written: it is not told to flush that again, but given it again.
+    pub fn rewrite_log(&self) -> Result<(), StoreError> {
+        let name = self.path.join("gatehouse.db-wal");
+        let rewrite = || {
+            let bytes = match fs::read(&name) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                read => read?,
+            };
+            let mut file = OpenOptions::new().write(true).open(&name)?;
+            file.write_all(&bytes)?;
+            file.sync_data()
+        };
+        rewrite().map_err(io_error(&name))
+    }
+}
+
+/// Whether a directory holds a store.
+pub fn is_there(directory: &Path) -> bool {
+    directory.join("gatehouse.db").exists()
 }
 
 /// The process that runs on a data directory, if one does.

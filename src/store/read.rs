@@ -1,35 +1,48 @@
 //! What the store remembers: all of it in short at start, single messages later.
 
 use super::StoreError;
+use super::clock::Clock;
 use super::pack;
 use super::write::signed;
-use crate::base::Moment;
-use crate::broker::change::Memory;
+use crate::broker::change::{Memory, Receiver, Run, SessionState};
 use crate::broker::message::{Message, Parts};
-use crate::broker::{Found, MessageId, SessionNumber};
+use crate::broker::will::Will;
+use crate::broker::{Found, MessageId, SessionNumber, Stored};
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{Properties, QoS, Version};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
+use tracing::error;
+
+/// One message, its receivers in the last column.
+const SELECT_MESSAGE: &str =
+    "SELECT topic, flags, payload, props, expiry, rc FROM msg WHERE id = ?1 AND rc IS NOT NULL";
 
 /// The columns of a message, in `msg` and in `retained`.
 const MESSAGE: &str = "topic, flags, payload, props, expiry";
 
-/// Reads what the broker needs to go on, and counts this start. Also tells the store's clock.
-pub fn memory(connection: &Connection) -> Result<(Memory, u64), StoreError> {
+/// Reads what the broker needs to go on, and counts this start. Also begins the store's clock.
+pub fn memory(connection: &Connection) -> Result<(Memory, Clock), StoreError> {
+    let transaction = connection.unchecked_transaction()?;
     connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'boots'", [])?;
     let mut memory = Memory {
         boots: u32::try_from(meta(connection, "boots")?).unwrap_or(u32::MAX),
         next_session: SessionNumber(u32::try_from(meta(connection, "next_session")?).unwrap_or(u32::MAX)),
         ..Memory::default()
     };
-    let clock = meta(connection, "clock")?.unsigned_abs();
-    read_sessions(connection, &mut memory)?;
+    let clock = Clock::begin(connection, memory.boots)?;
+    transaction.commit()?;
+    read_sessions(connection, &mut memory, &clock)?;
+    read_wills(connection, &mut memory, &clock)?;
     let mut retained = connection.prepare(&format!("SELECT {MESSAGE} FROM retained"))?;
     let mut rows = retained.query([])?;
     while let Some(row) = rows.next()? {
-        memory.retained.push(message(row, clock)?);
+        memory.retained.push(message(row, &clock)?);
     }
+    memory.runs = index(connection)?;
+    let first: Option<i64> = connection.query_row("SELECT min(id) FROM msg", [], |row| row.get(0))?;
+    memory.first_row = MessageId(first.unwrap_or_default().unsigned_abs());
     read_messages(connection, &mut memory)?;
     Ok((memory, clock))
 }
@@ -38,12 +51,16 @@ fn meta(connection: &Connection, key: &str) -> Result<i64, StoreError> {
     Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))?)
 }
 
-fn read_sessions(connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
-    let mut sessions = connection.prepare("SELECT no, client_id, expiry FROM session")?;
+fn read_sessions(connection: &Connection, memory: &mut Memory, clock: &Clock) -> Result<(), StoreError> {
+    let mut sessions = connection.prepare("SELECT no, client_id, expiry, ends FROM session")?;
     let mut rows = sessions.query([])?;
     while let Some(row) = rows.next()? {
         let client_id: String = row.get(1)?;
-        memory.sessions.push((SessionNumber(row.get(0)?), client_id.into(), row.get(2)?));
+        let number = SessionNumber(row.get(0)?);
+        memory.sessions.push((number, client_id.into(), row.get(2)?));
+        if let Some(ends) = row.get::<_, Option<i64>>(3)? {
+            memory.ends.push((number, clock.moment(ends)));
+        }
     }
     let mut subscriptions = connection.prepare("SELECT session, filter, opts, ident FROM sub")?;
     let mut rows = subscriptions.query([])?;
@@ -57,40 +74,124 @@ fn read_sessions(connection: &Connection, memory: &mut Memory) -> Result<(), Sto
     Ok(())
 }
 
-fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
-    let sql = "SELECT id, rc, CASE WHEN rc IS NULL THEN payload END, \
-               ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg ORDER BY id";
-    let mut messages = connection.prepare(sql)?;
-    let mut rows = messages.query([])?;
+fn read_wills(connection: &Connection, memory: &mut Memory, clock: &Clock) -> Result<(), StoreError> {
+    let mut wills = connection.prepare("SELECT topic, flags, payload, props, NULL, session, due, life FROM will")?;
+    let mut rows = wills.query([])?;
     while let Some(row) = rows.next()? {
-        let number: i64 = row.get(0)?;
-        let id = MessageId(number.unsigned_abs());
-        let damaged = |what| StoreError::Damaged { table: "msg", row: number, what };
-        if let rusqlite::types::ValueRef::Blob(blob) = row.get_ref(2)? {
-            memory.states.push((id, pack::read_states(blob).ok_or_else(|| damaged("session states"))?));
-        } else {
-            let receivers = pack::read_receivers(row.get_ref(1)?).ok_or_else(|| damaged("receivers"))?;
-            memory.messages.push((id, row.get(3)?, receivers));
+        let will = Will { message: message(row, clock)?, expiry: row.get(7)?, delay: 0 };
+        memory.wills.push((SessionNumber(row.get(5)?), clock.moment(row.get(6)?), will));
+    }
+    Ok(())
+}
+
+/// Reads the index: a chain of runs without a gap.
+pub fn index(connection: &Connection) -> Result<Vec<Run>, StoreError> {
+    let mut select = connection.prepare("SELECT upto, b FROM ix ORDER BY upto")?;
+    let mut rows = select.query([])?;
+    let (mut runs, mut upto) = (vec![], MessageId::NONE);
+    while let Some(row) = rows.next()? {
+        let run = checked_run(row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        if run.since != upto {
+            return Err(StoreError::Damaged {
+                table: "ix",
+                row: signed(run.upto.0),
+                what: "the run before is missing",
+            });
+        }
+        upto = run.upto;
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// Reads one run of the index.
+pub fn run(connection: &Connection, upto: MessageId) -> Result<Run, StoreError> {
+    let mut select = connection.prepare_cached("SELECT b FROM ix WHERE upto = ?1")?;
+    let blob: Vec<u8> = select.query_row([signed(upto.0)], |row| row.get(0))?;
+    checked_run(signed(upto.0), &blob)
+}
+
+fn checked_run(row: i64, blob: &[u8]) -> Result<Run, StoreError> {
+    let run = pack::read_run(blob).filter(|run| signed(run.upto.0) == row);
+    run.ok_or(StoreError::Damaged { table: "ix", row, what: "its checksum is wrong" })
+}
+
+/// What a row of `msg` holds.
+#[derive(Debug)]
+pub enum Told {
+    /// A message: its size and receivers.
+    Message(u32, Vec<Receiver>),
+    /// States of sessions.
+    States(Vec<SessionState>),
+}
+
+/// Rows of `msg` behind one, without the messages themselves.
+pub const SELECT_ROWS: &str = "SELECT id, rc, CASE WHEN rc IS NULL THEN payload END, \
+    ifnull(length(CAST(topic AS BLOB)), 0) + length(payload) + ifnull(length(props), 0) FROM msg WHERE id > ?1";
+
+/// Reads one of [`SELECT_ROWS`].
+pub fn row(row: &Row<'_>) -> Result<(MessageId, Told), StoreError> {
+    let number: i64 = row.get(0)?;
+    let damaged = |what| StoreError::Damaged { table: "msg", row: number, what };
+    let told = if let ValueRef::Blob(blob) = row.get_ref(2)? {
+        Told::States(pack::read_states(blob).ok_or_else(|| damaged("session states"))?)
+    } else {
+        let receivers = pack::read_receivers(row.get_ref(1)?).ok_or_else(|| damaged("receivers"))?;
+        Told::Message(row.get(3)?, receivers)
+    };
+    Ok((MessageId(number.unsigned_abs()), told))
+}
+
+/// Reads the rows behind the index.
+fn read_messages(connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
+    let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
+    memory.next_message = upto.next();
+    let mut messages = connection.prepare(&format!("{SELECT_ROWS} ORDER BY id"))?;
+    let mut rows = messages.query([signed(upto.0)])?;
+    while let Some(next) = rows.next()? {
+        let (id, told) = row(next)?;
+        match told {
+            Told::Message(size, receivers) => memory.messages.push((id, size, receivers)),
+            Told::States(states) => memory.states.push((id, states)),
         }
         memory.next_message = id.next();
     }
     Ok(())
 }
 
-/// Reads messages by their numbers, in the order asked for.
-pub fn messages(connection: &mut Connection, ids: &[MessageId], base: u64) -> Result<Found, StoreError> {
+/// Reads messages by their numbers, in the order asked for, as one session gets them. One that lies on a damaged page is
+/// not there; with `gives_up` also one that cannot be read for another reason.
+pub fn messages(
+    connection: &mut Connection,
+    reader: SessionNumber,
+    ids: &[MessageId],
+    clock: &Clock,
+    gives_up: bool,
+) -> Result<Found, StoreError> {
     let transaction = connection.transaction()?;
-    let sql = format!("SELECT {MESSAGE} FROM msg WHERE id = ?1 AND rc IS NOT NULL");
-    let mut select = transaction.prepare_cached(&sql)?;
+    let mut select = transaction.prepare_cached(SELECT_MESSAGE)?;
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let message = select.query_row([signed(id.0)], |row| message(row, base)).optional()?;
-        found.push((id, message.map(Arc::new)));
+        let stored = select.query_row([signed(id.0)], |row| stored(row, reader, clock)).optional();
+        let stored = match stored.map_err(StoreError::from) {
+            Err(why) if gives_up || (why.is_damage() && !why.is_unreadable()) => {
+                error!(id = id.0, %why, "a message cannot be read and is lost");
+                None
+            }
+            stored => stored?.flatten(),
+        };
+        found.push((id, stored));
     }
     Ok(found)
 }
 
-fn message(row: &Row<'_>, base: u64) -> rusqlite::Result<Message> {
+/// A row of `msg` as one session gets it; `None` if it is not for that session.
+fn stored(row: &Row<'_>, reader: SessionNumber, clock: &Clock) -> rusqlite::Result<Option<Stored>> {
+    let Some(receiver) = pack::find_receiver(row.get_ref(5)?, reader) else { return Ok(None) };
+    Ok(Some(Stored { message: Arc::new(message(row, clock)?), receiver }))
+}
+
+fn message(row: &Row<'_>, clock: &Clock) -> rusqlite::Result<Message> {
     let flags: u8 = row.get(1)?;
     let expiry: Option<i64> = row.get(4)?;
     let properties: Option<&[u8]> = row.get_ref(3)?.as_blob_or_null()?;
@@ -100,6 +201,6 @@ fn message(row: &Row<'_>, base: u64) -> rusqlite::Result<Message> {
         payload: row.get_ref(2)?.as_blob()?,
         qos: QoS::from_bits(flags & 3).unwrap_or(QoS::AtLeastOnce),
         retain: flags & 4 != 0,
-        expires: expiry.map(|at| Moment::from_micros(at.unsigned_abs().saturating_sub(base))),
+        expires: expiry.map(|at| clock.moment(at)),
     }))
 }

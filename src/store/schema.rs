@@ -2,13 +2,14 @@
 
 use super::StoreError;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::path::Path;
 
 /// "GATE": marks a SQLite file as ours.
-const APPLICATION_ID: i64 = 0x4741_5445;
+pub const APPLICATION_ID: i64 = 0x4741_5445;
 
 /// The version this release writes.
-const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// The file is ours alone: no shared memory file, no file lock per read.
 const EXCLUSIVE: &str = "PRAGMA locking_mode = EXCLUSIVE";
@@ -29,20 +30,52 @@ const SETTINGS: &str = "
     PRAGMA foreign_keys = OFF;
 ";
 
-/// Version 1.
+/// What leads from each version to the next, beginning with version 1: the first release.
+const MIGRATIONS: [&str; 1] = [FROM_1];
+
+/// Version 1 had no index, kept moments as microseconds of one time line that stood still while the gateway was off, and
+/// forgot when sessions went away and wills that waited.
+const FROM_1: &str = "
+    CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB NOT NULL);
+    CREATE TABLE will(session INTEGER PRIMARY KEY, due INTEGER NOT NULL, topic TEXT NOT NULL, flags INTEGER NOT NULL,
+        payload BLOB, props BLOB, life INTEGER);
+    CREATE TABLE boot(no INTEGER PRIMARY KEY, start INTEGER NOT NULL);
+    ALTER TABLE session ADD COLUMN ends INTEGER;
+    INSERT INTO boot VALUES(0, 0);
+    INSERT INTO meta VALUES('wall', 0);
+    UPDATE meta SET value = value / 1000 WHERE key = 'clock';
+    UPDATE msg SET expiry = expiry / 1000 WHERE expiry IS NOT NULL;
+    UPDATE retained SET expiry = expiry / 1000 WHERE expiry IS NOT NULL;
+";
+
+/// The same for rows of version 1 that were copied into tables of version 2.
+const CONVERT_1: &str = "
+    UPDATE meta SET value = value / 1000 WHERE key = 'clock';
+    UPDATE msg SET expiry = expiry / 1000 WHERE expiry IS NOT NULL;
+    UPDATE retained SET expiry = expiry / 1000 WHERE expiry IS NOT NULL;
+";
+
+/// The latest version.
 ///
 /// `msg`: one row per message, however many read it. `rc` tells the receivers (see `pack`): an integer for one, a
-/// blob for many, NULL for a row of session states, which lies in `payload`. `expiry` and `meta.clock` are microseconds
-/// of the time this store's gateways were running.
-const TABLES: &str = "
+/// blob for many, NULL for a row of session states, which lies in `payload`. `ix`: the index, which tells for a range of
+/// numbers up to `upto` which sessions still want them, so that a start reads only the messages behind it.
+/// `session.ends`: when a session expires whose client is away. `boot`: where runs begin on the time line, see `clock`.
+/// `expiry`, `ends` and `due` are moments on it.
+pub const TABLES: &str = "
     CREATE TABLE msg(id INTEGER PRIMARY KEY, rc, topic TEXT, flags INTEGER, payload BLOB, props BLOB, expiry INTEGER);
-    CREATE TABLE session(no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, expiry INTEGER NOT NULL);
+    CREATE TABLE ix(upto INTEGER PRIMARY KEY, b BLOB NOT NULL);
+    CREATE TABLE session(no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, expiry INTEGER NOT NULL, ends INTEGER);
+    CREATE TABLE will(session INTEGER PRIMARY KEY, due INTEGER NOT NULL, topic TEXT NOT NULL, flags INTEGER NOT NULL,
+        payload BLOB, props BLOB, life INTEGER);
+    CREATE TABLE boot(no INTEGER PRIMARY KEY, start INTEGER NOT NULL);
+    INSERT INTO boot VALUES(0, 0);
     CREATE TABLE sub(session INTEGER, filter TEXT, opts INTEGER NOT NULL, ident INTEGER NOT NULL,
         PRIMARY KEY(session, filter)) WITHOUT ROWID;
     CREATE TABLE retained(topic TEXT PRIMARY KEY, flags INTEGER NOT NULL, payload BLOB, props BLOB, expiry INTEGER)
         WITHOUT ROWID;
     CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    INSERT INTO meta VALUES('boots', 0), ('next_session', 1), ('clock', 0);
+    INSERT INTO meta VALUES('boots', 0), ('next_session', 1), ('clock', 0), ('wall', 0);
 ";
 
 /// Opens the database and brings it to the version of this release.
@@ -50,6 +83,19 @@ pub fn open(file: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(file)?;
     // Before the first look: without it SQLite makes a shared memory file, which a full card has no room for.
     connection.execute_batch(EXCLUSIVE)?;
+    let version = version(&connection, file)?;
+    connection.execute_batch(SETTINGS)?;
+    let Some(version) = version else {
+        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {marks} {TABLES} COMMIT;"))?;
+        return closing_leaves_the_log(connection);
+    };
+    migrate(&connection, version)?;
+    closing_leaves_the_log(connection)
+}
+
+/// The version of a store that this release understands; `None` for an empty file.
+pub fn version(connection: &Connection, file: &Path) -> Result<Option<i64>, StoreError> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -59,12 +105,27 @@ pub fn open(file: &Path) -> Result<Connection, StoreError> {
     if tables > 0 && application != APPLICATION_ID {
         return Err(StoreError::Foreign(file.to_owned()));
     }
-    connection.execute_batch(SETTINGS)?;
-    if tables == 0 {
-        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {marks} {TABLES} COMMIT;"))?;
-    }
+    Ok((tables > 0).then_some(version))
+}
+
+fn closing_leaves_the_log(connection: Connection) -> Result<Connection, StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(connection)
+}
+
+/// What was copied from a file of an earlier release into the tables of this one takes the form of this one.
+pub fn convert(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    if version < 2 { connection.execute_batch(CONVERT_1) } else { Ok(()) }
+}
+
+/// Brings a file of an earlier release to the latest version: each step is one transaction, so that a power cut leaves
+/// one version or the next.
+fn migrate(connection: &Connection, version: i64) -> Result<(), StoreError> {
+    for (from, step) in (1..).zip(MIGRATIONS).skip_while(|(from, _)| *from < version) {
+        let mark = format!("PRAGMA user_version = {};", from + 1);
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {step} {mark} COMMIT;"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -79,6 +140,65 @@ mod tests {
         connection.execute_batch("PRAGMA user_version = 99").expect("version set");
         drop(connection);
         assert!(matches!(open(&file), Err(StoreError::TooNew { found: 99, .. })));
+    }
+
+    /// The tables of version 1, as the first release made them, with a row of each.
+    const VERSION_1: &str = "
+        CREATE TABLE msg(id INTEGER PRIMARY KEY, rc, topic TEXT, flags INTEGER, payload BLOB, props BLOB, expiry INTEGER);
+        CREATE TABLE session(no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, expiry INTEGER NOT NULL);
+        CREATE TABLE sub(session INTEGER, filter TEXT, opts INTEGER NOT NULL, ident INTEGER NOT NULL,
+            PRIMARY KEY(session, filter)) WITHOUT ROWID;
+        CREATE TABLE retained(topic TEXT PRIMARY KEY, flags INTEGER NOT NULL, payload BLOB, props BLOB, expiry INTEGER)
+            WITHOUT ROWID;
+        CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+        INSERT INTO meta VALUES('boots', 3), ('next_session', 8), ('clock', 60000000);
+        INSERT INTO session VALUES(7, 'reader', 100);
+        INSERT INTO sub VALUES(7, 'a/#', 1, 0);
+        INSERT INTO msg VALUES(5, 1835009, 'a/b', 1, x'31', NULL, 90000000);
+        INSERT INTO msg VALUES(6, NULL, NULL, NULL, x'010701000000', NULL, NULL);
+        INSERT INTO retained VALUES('kept', 1, x'32', NULL, 90000000);
+        PRAGMA user_version = 1;";
+
+    fn store_of_version_1() -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let file = directory.path().join("gatehouse.db");
+        let connection = Connection::open(&file).expect("new file");
+        connection.execute_batch(&format!("PRAGMA journal_mode = WAL; {VERSION_1}")).expect("tables");
+        connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}")).expect("mark");
+        (directory, file)
+    }
+
+    #[test]
+    fn a_store_of_the_first_release_goes_on() {
+        let (_directory, file) = store_of_version_1();
+        let connection = open(&file).expect("migrated");
+        let (memory, _) = crate::store::read::memory(&connection).expect("read");
+        assert_eq!((memory.boots, memory.sessions.len(), memory.subscriptions.len()), (4, 1, 1));
+        assert_eq!((memory.messages.len(), memory.states.len(), memory.next_message.0), (1, 1, 7));
+        let left = memory.retained[0].expires.expect("a lifetime").as_micros();
+        assert_eq!(left, 30_000_000, "30 of 90 seconds are left");
+    }
+
+    #[test]
+    fn a_migration_that_is_cut_anywhere_leaves_one_version_or_the_next() {
+        let mut finished = false;
+        for steps in (1..).step_by(7) {
+            let (_directory, file) = store_of_version_1();
+            let mut connection = Connection::open(&file).expect("there");
+            connection.progress_handler(steps, Some(|| true)).expect("set");
+            finished = migrate(&connection, 1).is_ok();
+            drop(connection);
+            let connection = open(&file).expect("migrated now");
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("there");
+            assert_eq!(version, VERSION);
+            let (memory, _) = crate::store::read::memory(&connection).expect("read");
+            let left = memory.retained[0].expires.expect("a lifetime").as_micros();
+            assert_eq!((memory.messages.len(), left), (1, 30_000_000), "cut after {steps} steps");
+            if finished {
+                break;
+            }
+        }
+        assert!(finished);
     }
 
     #[test]

@@ -1,25 +1,24 @@
 //! One group, one transaction.
 
+use super::clock::Clock;
 use super::pack;
-use crate::base::Moment;
-use crate::broker::change::Change;
+use crate::broker::change::{Change, Run};
 use crate::broker::group::{Group, Slot};
 use crate::broker::message::Message;
 use crate::broker::{MessageId, SessionNumber};
-use rusqlite::{CachedStatement, Connection, Result, params};
+use rusqlite::{CachedStatement, Connection, Result, Transaction, params};
 
-/// Writes a group. Everything in it can be written twice without harm, because after a failed commit nobody
-/// knows whether it was kept. `base` is the store's clock at the start of this run.
-pub fn group(connection: &mut Connection, group: &Group, base: u64) -> Result<()> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+/// Writes a group into a transaction. Everything in it can be written twice without harm, because after a failed
+/// commit nobody knows whether it was kept.
+pub fn group(transaction: &Transaction<'_>, group: &Group, clock: &Clock) -> Result<()> {
     for entry in &group.changes {
-        change(&transaction, entry, base)?;
+        change(transaction, entry, clock)?;
     }
     if !group.messages.is_empty() {
         let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO msg VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
         for (place, slot) in group.messages.iter().enumerate() {
             if let Some(slot) = slot {
-                message(&mut insert, MessageId(group.first.0 + place as u64), slot, base)?;
+                message(&mut insert, MessageId(group.first.0 + place as u64), slot, clock)?;
             }
         }
     }
@@ -28,20 +27,20 @@ pub fn group(connection: &mut Connection, group: &Group, base: u64) -> Result<()
         let sql = "INSERT OR REPLACE INTO msg(id, payload) VALUES(?1, ?2)";
         transaction.prepare_cached(sql)?.execute(params![signed(group.state_row.0), blob])?;
     }
-    for (first, last) in &group.trash {
-        let sql = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2";
-        transaction.prepare_cached(sql)?.execute([signed(first.0), signed(last.0)])?;
+    if let Some(run) = &group.run {
+        index_run(transaction, run)?;
     }
-    transaction.commit()
-}
-
-/// Keeps the store's clock, so that lifetimes go on from here after a restart.
-pub fn clock(connection: &Connection, clock: u64) -> Result<()> {
-    connection.prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'clock'")?.execute([signed(clock)])?;
     Ok(())
 }
 
-fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, base: u64) -> Result<()> {
+/// Writes an index run.
+pub fn index_run(connection: &Connection, run: &Run) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO ix(upto, b) VALUES(?1, ?2)";
+    connection.prepare_cached(sql)?.execute(params![signed(run.upto.0), pack::run(run)])?;
+    Ok(())
+}
+
+fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, clock: &Clock) -> Result<()> {
     let message = &slot.message;
     insert.execute(params![
         signed(id.0),
@@ -50,16 +49,16 @@ fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, base: u
         flags(message),
         message.payload(),
         properties(message),
-        expiry(message, base)
+        expiry(message, clock)
     ])?;
     Ok(())
 }
 
-fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
+fn change(connection: &Connection, change: &Change, clock: &Clock) -> Result<()> {
     match change {
         Change::SessionKept { number, client_id, expiry } => {
             // The client may have had another session, which ended in this group or in a run before.
-            let sql = "INSERT OR REPLACE INTO session VALUES(?1, ?2, ?3)";
+            let sql = "INSERT OR REPLACE INTO session VALUES(?1, ?2, ?3, NULL)";
             connection.prepare_cached(sql)?.execute(params![number.0, client_id, expiry])?;
             let sql = "UPDATE meta SET value = ?1 WHERE key = 'next_session' AND value < ?1";
             connection.prepare_cached(sql)?.execute([i64::from(number.0) + 1])?;
@@ -67,6 +66,27 @@ fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
         Change::SessionEnded(SessionNumber(number)) => {
             connection.prepare_cached("DELETE FROM session WHERE no = ?1")?.execute([number])?;
             connection.prepare_cached("DELETE FROM sub WHERE session = ?1")?.execute([number])?;
+            connection.prepare_cached("DELETE FROM will WHERE session = ?1")?.execute([number])?;
+        }
+        Change::SessionAway { number, ends } => {
+            let sql = "UPDATE session SET ends = ?2 WHERE no = ?1";
+            connection.prepare_cached(sql)?.execute(params![number.0, ends.map(|at| clock.stamp(at))])?;
+        }
+        Change::WillKept { session, due, will } => {
+            let sql = "INSERT OR REPLACE INTO will VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let message = &will.message;
+            connection.prepare_cached(sql)?.execute(params![
+                session.0,
+                clock.stamp(*due),
+                message.topic(),
+                flags(message),
+                message.payload(),
+                properties(message),
+                will.expiry
+            ])?;
+        }
+        Change::WillOver(session) => {
+            connection.prepare_cached("DELETE FROM will WHERE session = ?1")?.execute([session.0])?;
         }
         Change::Subscribed { session, filter, options, identifier } => {
             let sql = "INSERT OR REPLACE INTO sub VALUES(?1, ?2, ?3, ?4)";
@@ -85,7 +105,7 @@ fn change(connection: &Connection, change: &Change, base: u64) -> Result<()> {
                 flags(message),
                 message.payload(),
                 properties(message),
-                expiry(message, base)
+                expiry(message, clock)
             ])?;
         }
         Change::RetainedCleared(topic) => {
@@ -104,8 +124,8 @@ fn properties(message: &Message) -> Option<&[u8]> {
     if bytes.is_empty() { None } else { Some(bytes) }
 }
 
-fn expiry(message: &Message, base: u64) -> Option<i64> {
-    message.expires.map(|at: Moment| signed(base.saturating_add(at.as_micros())))
+fn expiry(message: &Message, clock: &Clock) -> Option<i64> {
+    message.expires.map(|at| clock.stamp(at))
 }
 
 /// SQLite's integers are signed; ours never reach the upper half.
@@ -117,6 +137,6 @@ pub fn signed(value: u64) -> i64 {
 pub fn is_void(group: &Group) -> bool {
     group.changes.is_empty()
         && group.states.is_empty()
-        && group.trash.is_empty()
+        && group.run.is_none()
         && group.messages.iter().all(Option::is_none)
 }

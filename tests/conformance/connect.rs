@@ -1,7 +1,6 @@
 //! CONNECT: its place, its flags, the session it asks for (section 3.1).
 
 use super::scene::{BOTH, BROKEN, Scene, assert_ended};
-use crate::notation::bytes;
 use crate::support::wire::{Connect, Message, PINGREQ, Received, Version};
 
 /// The first packet is CONNECT; another one is not answered.
@@ -216,18 +215,4 @@ fn nothing_behind_a_refused_connect_counts() {
         assert_eq!(client.until_closed().len(), 1, "CONNACK alone");
         reader.assert_quiet();
     }
-}
-
-/// An authentication method that nobody knows is refused; without one the server sends no AUTH and takes none.
-/// 5.0 [MQTT-4.12.0-1] [MQTT-4.12.0-6] [MQTT-4.12.0-7] [MQTT-3.15.1-1].
-#[test]
-fn enhanced_authentication_is_refused() {
-    let scene = Scene::new();
-    let answers = scene.answers(Version::V5, "10| s:MQTT 05 02 0000 04 15000178 s:c");
-    assert!(matches!(answers[..], [Received::Connack { code: 0x8c, .. }]), "{answers:?}");
-    let (mut client, told) = scene.told(&Connect::clean(Version::V5, "c"));
-    assert_eq!(told.find_bytes(0x15), None, "no authentication method");
-    client.send(&bytes("f0| 18 03 150000"));
-    assert_ended(Version::V5, &mut client, &[0x82]);
-    scene.assert_ends(Version::V5, "f1| 18 00", BROKEN);
 }

@@ -2,9 +2,13 @@
 
 use crate::notation::bytes;
 use crate::support::client::Client;
-use crate::support::daemon::Daemon;
+use crate::support::daemon::{Daemon, data_dir};
+use crate::support::websocket;
 use crate::support::wire::{Connect, Message, Properties, Received, Version};
+use crate::{TRANSPORT, Transport};
 use std::cell::Cell;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// The versions whose specifications number their statements.
 pub const BOTH: [Version; 2] = [Version::V311, Version::V5];
@@ -14,33 +18,67 @@ pub const BROKEN: &[u8] = &[0x81, 0x82];
 
 /// A running gateway.
 pub struct Scene {
-    daemon: Daemon,
+    _daemon: Daemon,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
     readers: Cell<u32>,
 }
 
 impl Scene {
     pub fn new() -> Self {
-        Self { daemon: Daemon::start(), readers: Cell::new(0) }
+        Self::with("", None)
+    }
+
+    /// A gateway whose configuration has these lines under `[broker]`, and these users.
+    pub fn with(broker: &str, users: Option<&str>) -> Self {
+        let folder = data_dir();
+        let users_line = users.map_or("", |_| "users = \"users.toml\"\n");
+        if let Some(users) = users {
+            let file = folder.path().join("users.toml");
+            std::fs::write(&file, users).expect("a writable folder");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+        }
+        let listener = match TRANSPORT {
+            Transport::Tcp => "",
+            Transport::WebSocket => "[[broker.listener]]\nbind = \"127.0.0.1:0\"\nprotocol = \"websocket\"\n",
+        };
+        let file = folder.path().join("gatehouse.toml");
+        std::fs::write(&file, format!("schema = 1\n[broker]\n{users_line}{broker}\n{listener}"))
+            .expect("a writable folder");
+        let starting = Daemon::spawn_with(&folder.path().join("data"), &["--config".as_ref(), file.as_os_str()]);
+        let kinds: &[&str] = match TRANSPORT {
+            Transport::Tcp => &["mqtt"],
+            Transport::WebSocket => &["mqtt", "websocket"],
+        };
+        let (daemon, addresses) = starting.listening_to(kinds).unwrap_or_else(|what| panic!("{what}"));
+        let address = addresses.last().expect("one of each kind").parse().expect("an address");
+        Self { _daemon: daemon, address, _folder: folder, readers: Cell::new(0) }
     }
 
     /// A connection on which nothing was sent.
     pub fn open(&self, version: Version) -> Client {
-        Client::open(self.daemon.address(), version)
+        match TRANSPORT {
+            Transport::Tcp => Client::open(self.address, version),
+            Transport::WebSocket => Client::over(websocket::connect(self.address), version),
+        }
     }
 
     /// A client with a clean session.
     pub fn client(&self, version: Version, client_id: &str) -> Client {
-        Client::fresh(self.daemon.address(), version, client_id)
+        self.connect(&Connect::clean(version, client_id)).0
     }
 
     /// A client that connects as told, and whether its session was there.
     pub fn connect(&self, connect: &Connect) -> (Client, bool) {
-        Client::connect(self.daemon.address(), connect)
+        let mut client = self.open(connect.version);
+        let (session_present, _) = client.introduce(connect);
+        (client, session_present)
     }
 
     /// A client that connects as told, and the properties of CONNACK.
     pub fn told(&self, connect: &Connect) -> (Client, Properties) {
-        let (client, _, properties) = Client::connect_told(self.daemon.address(), connect);
+        let mut client = self.open(connect.version);
+        let (_, properties) = client.introduce(connect);
         (client, properties)
     }
 

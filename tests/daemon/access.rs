@@ -2,7 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::daemon::{Daemon, binary, data_dir};
-use crate::support::wire::{Connect, Kind, Message, Properties, Received, Version, subscribe};
+use crate::support::scram::{self, Scram};
+use crate::support::wire::{Connect, Kind, Message, Properties, Received, Version, auth, id, subscribe};
 use crate::support::{eventually, not_run};
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -105,6 +106,40 @@ fn only_users_with_their_password_come_in() {
         assert_eq!(refusal(&daemon, &Connect::clean(version, "c").user("nobody", "secret")), wrong);
         assert_eq!(refusal(&daemon, &Connect::clean(version, "c")), nobody);
     }
+}
+
+/// Logs in by SCRAM; the code of CONNACK.
+fn scram_code(daemon: &Daemon, user: &str, password: &str) -> u8 {
+    let mut scram = Scram::new(user, password, "nonce");
+    let properties = Properties::default().bytes(id::AUTHENTICATION_METHOD, scram::METHOD);
+    let properties = properties.bytes(id::AUTHENTICATION_DATA, scram.first());
+    let mut client = Client::open(daemon.address(), Version::V5);
+    client.send(&Connect::clean(Version::V5, user).with(properties).encode());
+    let Received::Auth { reason: 0x18, properties } = client.next() else { panic!("no challenge") };
+    let last = scram.last(properties.find_bytes(id::AUTHENTICATION_DATA).expect("a challenge"));
+    client.send(&auth(0x18, scram::METHOD, last.as_bytes()));
+    match client.next() {
+        Received::Connack { code, .. } => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_user_with_a_verifier_logs_in_with_and_without_sending_the_password() {
+    let house = House::new("", RULES);
+    let added = house.run(&["user", "add", "meter", "--scram"], "watt hours\n");
+    assert_eq!(code(&added), 0, "{added:?}");
+    let daemon = house.start();
+    assert_eq!(scram_code(&daemon, "meter", "watt hours"), 0);
+    assert_eq!(scram_code(&daemon, "meter", "watt"), 0x86);
+    assert_eq!(scram_code(&daemon, "anna", "secret"), 0x86, "her password is kept in another form");
+    for version in VERSIONS {
+        let connect = Connect::clean(version, "meter").user("meter", "watt hours");
+        Client::connect(daemon.address(), &connect).0.disconnect();
+    }
+    assert_eq!(code(&house.run(&["user", "passwd", "meter"], "other\n")), 0);
+    assert_eq!(code(&house.run(&["reload", "--data-dir", "data"], "")), 0);
+    eventually("the old verifier is gone", || (scram_code(&daemon, "meter", "watt hours") == 0x86).then_some(()));
 }
 
 #[test]

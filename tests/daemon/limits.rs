@@ -2,6 +2,7 @@
 
 use crate::support::client::{Client, End};
 use crate::support::daemon::{Daemon, data_dir};
+use crate::support::eventually;
 use crate::support::wire::{Connect, Message, Received, Version, id};
 use Version::{V5, V311};
 use std::ffi::OsStr;
@@ -137,6 +138,112 @@ fn connections_are_counted() {
     while !is_let_in(address) {
         assert!(Instant::now() < deadline, "nobody is let in where one has left");
     }
+}
+
+/// What a CONNECT is answered with; `None` if the connection is closed without a word.
+fn connect_code(client: &mut Client, version: Version, name: &str) -> Option<u8> {
+    _ = client.try_send(&Connect::clean(version, name).encode());
+    match client.receive(crate::support::PATIENCE) {
+        Ok(Received::Connack { code, .. }) => Some(code),
+        Err(End::Closed) => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until `$SYS` tells a number of at least this under a name.
+fn wait_for_count(gateway: &Limited, topic: &str, at_least: u64) {
+    let mut reader = gateway.client(V5, "watcher");
+    reader.subscribe(topic, 0);
+    while reader.message().text().parse::<u64>().expect("a number") < at_least {}
+}
+
+#[test]
+fn connections_of_one_address_are_counted_and_the_gateway_tells_of_it() {
+    let gateway = Limited::start("connections_per_address = 4");
+    let address = gateway.daemon.address();
+    let open = |version, name: &str| {
+        let mut client = Client::open(address, version);
+        connect_code(&mut client, version, name).map(|code| (client, code))
+    };
+    let mut clients: Vec<Client> =
+        (0..4).filter_map(|n| open(V5, &format!("c{n}"))).map(|(client, _)| client).collect();
+    assert_eq!(open(V5, "fifth").map(|(_, code)| code), Some(QUOTA_EXCEEDED));
+    assert_eq!(open(V311, "sixth").map(|(_, code)| code), Some(3));
+    clients.iter_mut().for_each(Client::assert_quiet);
+    // A flood is closed without a word, and those who are there do not notice.
+    let flood: Vec<Client> = (0..100).map(|_| Client::open(address, V5)).collect();
+    clients.iter_mut().for_each(Client::assert_quiet);
+    drop(flood);
+    clients.pop().expect("there is one").disconnect();
+    eventually("room for one more", || open(V5, "next").filter(|(_, code)| *code == 0));
+    drop(clients);
+    eventually("room for the watcher", || open(V5, "watcher").filter(|(_, code)| *code == 0));
+    wait_for_count(&gateway, "$SYS/gatehouse/connects/refused_per_address", 2);
+    wait_for_count(&gateway, "$SYS/gatehouse/connections/turned_away", 1);
+    wait_for_count(&gateway, "$SYS/gatehouse/limits/connections_per_address", 4);
+}
+
+#[test]
+fn the_rate_of_connections_is_bounded_for_one_address_and_in_all() {
+    for limit in ["connect_rate_per_address = 5", "connect_rate = 5"] {
+        let gateway = Limited::start(limit);
+        let address = gateway.daemon.address();
+        let codes: Vec<Option<u8>> =
+            (0..15).map(|n| connect_code(&mut Client::open(address, V5), V5, &format!("c{n}"))).collect();
+        let is_known = |code: &Option<u8>| matches!(code, Some(0 | 0x9F) | None);
+        assert!(codes.iter().all(is_known) && codes.contains(&Some(0)) && codes.contains(&Some(0x9F)), "{codes:?}");
+        let old = eventually("a refusal", || {
+            connect_code(&mut Client::open(address, V311), V311, "old").filter(|&code| code != 0)
+        });
+        assert_eq!(old, 3);
+        eventually("a second passes", || {
+            (connect_code(&mut Client::open(address, V5), V5, "later") == Some(0)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn strangers_beyond_the_limit_give_way_to_those_who_connect() {
+    let gateway = Limited::start("unauthenticated = 10\nconnections = 50");
+    let mut strangers: Vec<Client> = (0..40).map(|_| Client::open(gateway.daemon.address(), V5)).collect();
+    let last = strangers.pop().expect("there are some");
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    gateway.client(V5, "honest").assert_quiet();
+    for mut stranger in strangers.into_iter().take(25) {
+        assert_eq!(stranger.until_closed(), []);
+    }
+    drop(last);
+}
+
+#[test]
+fn what_a_stranger_may_send_and_how_long_it_may_take_are_settings() {
+    let gateway = Limited::start("packet_size_before_connect = 200\nconnect_timeout = 1\nwill_size = 20");
+    let address = gateway.daemon.address();
+    let begin = Instant::now();
+    assert_eq!(Client::open(address, V5).until_closed(), []);
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(900));
+    let connect = |name: &str, will: usize| {
+        let connect = Connect::clean(V5, name).will(Message::new("w", "x".repeat(will), 0));
+        let mut client = Client::open(address, V5);
+        _ = client.try_send(&connect.encode());
+        client.receive(crate::support::PATIENCE)
+    };
+    assert!(matches!(connect("c", 19), Ok(Received::Connack { code: 0, .. })));
+    assert!(matches!(connect("c", 20), Ok(Received::Connack { code: QUOTA_EXCEEDED, .. })));
+    assert!(matches!(connect(&"c".repeat(200), 1), Ok(Received::Connack { code: 0x95, .. })));
+    gateway.client(V5, "fresh").assert_quiet();
+}
+
+#[test]
+fn a_publisher_of_3_1_1_that_is_refused_is_closed_after_a_pause() {
+    let gateway = Limited::start("retained_messages = 1");
+    let mut publisher = gateway.client(V311, "publisher");
+    let begin = Instant::now();
+    let topic = (0..100).find(|number| {
+        publisher.send(&Message::new(&format!("kept/{number}"), "x", 1).retained().encode(V311));
+        publisher.receive(crate::support::PATIENCE) == Err(End::Closed)
+    });
+    assert!(topic.is_some() && begin.elapsed() >= std::time::Duration::from_millis(900), "{topic:?}");
 }
 
 fn is_let_in(address: SocketAddr) -> bool {

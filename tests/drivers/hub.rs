@@ -95,7 +95,7 @@ impl Hub {
                     self.close(connection);
                 }
                 Output::Commit(group) => self.broker.handle(self.now(), Input::Committed(group)),
-                Output::Authenticate(_) | Output::Resume(_) => panic!("the hub has no users"),
+                Output::Authenticate(_) | Output::Exchange(_) | Output::Resume(_) => panic!("the hub has no users"),
                 Output::Load { .. } => panic!("no session of this test is stored"),
             }
         }

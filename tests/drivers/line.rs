@@ -186,3 +186,40 @@ async fn the_simulated_board_answers_and_can_be_unplugged() {
     observer.stop().await;
     assert!(observer.retained("greenhouse/$availability").await.as_deref() == Some("offline"));
 }
+
+#[tokio::test]
+async fn a_relay_on_a_line_and_a_pump_on_a_board_are_never_on_together() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let link = directory.path().join("uno");
+    let mut board = Board::plug(&link);
+    let text = format!(
+        r#"{}
+        [gpio]
+        backend = "simulated"
+        [device.blind.out.up]
+        line = "GPIO23"
+        [interlock.one-motor]
+        outputs = ["blind/up", "greenhouse/pump"]
+        dead_time = "150ms"
+        "#,
+        greenhouse(&link, "", "")
+    );
+    let mut observer = Observer::start(&hub::start(), settings(&text)).await;
+    if !observer.has_seen("blind/$availability online") {
+        observer.see("blind/$availability", "online").await;
+    }
+    observer.say("blind/up/set", "true").await;
+    observer.see("blind/up/$result", r#"{"status":"rejected","reason":"interlock:greenhouse/pump"}"#).await;
+    board.print_until("T:21.5;P:0\r\n", &mut observer, "greenhouse/$availability", "online").await;
+    tokio::time::sleep(std::time::Duration::from_millis(160)).await;
+    observer.say("blind/up/set", "true").await;
+    observer.see("blind/up", "true").await;
+    observer.say("greenhouse/pump/set", "true").await;
+    observer.see("greenhouse/pump/$result", r#"{"status":"rejected","reason":"interlock:blind/up"}"#).await;
+    observer.say("blind/up/set", "false").await;
+    observer.see("blind/up", "false").await;
+    let off = std::time::Instant::now();
+    observer.say("greenhouse/pump/set", "true").await;
+    board.expect("PUMP=1\n").await;
+    assert!(off.elapsed() >= std::time::Duration::from_millis(145), "only {:?} between them", off.elapsed());
+}

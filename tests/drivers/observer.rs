@@ -56,6 +56,13 @@ impl Observer {
         self.see_where(topic, |seen| seen == payload, payload).await;
     }
 
+    /// The same, unless it was seen before.
+    pub async fn see_once(&mut self, topic: &str, payload: &str) {
+        if !self.has_seen(&format!("{topic} {payload}")) {
+            self.see(topic, payload).await;
+        }
+    }
+
     /// Waits until a message whose payload contains a text is seen; returns the payload.
     pub async fn see_part(&mut self, topic: &str, part: &str) -> String {
         self.see_where(topic, |seen| seen.contains(part), part).await
@@ -109,7 +116,7 @@ impl Observer {
                 Event::Subscribed { .. } => drop(client.unsubscribe(&[filter.as_str()]).expect("a filter")),
                 Event::Unsubscribed { .. } => return found,
                 Event::Message(message) => found = message.text().map(str::to_owned),
-                Event::Connected { .. } | Event::Published { .. } => {}
+                Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => {}
             }
         }
     }

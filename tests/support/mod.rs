@@ -4,7 +4,9 @@
 pub mod client;
 pub mod daemon;
 pub mod random;
+pub mod scram;
 pub mod stream;
+pub mod websocket;
 pub mod wire;
 
 use std::io::Write as _;

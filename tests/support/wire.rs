@@ -76,6 +76,8 @@ pub mod id {
     pub const SUBSCRIPTION_ID: u8 = 0x0b;
     pub const SESSION_EXPIRY: u8 = 0x11;
     pub const ASSIGNED_CLIENT_ID: u8 = 0x12;
+    pub const AUTHENTICATION_METHOD: u8 = 0x15;
+    pub const AUTHENTICATION_DATA: u8 = 0x16;
     pub const WILL_DELAY: u8 = 0x18;
     pub const RECEIVE_MAXIMUM: u8 = 0x21;
     pub const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
@@ -336,6 +338,13 @@ pub fn acknowledge(kind: Kind, packet_id: u16) -> Vec<u8> {
     packet(first, &packet_id.to_be_bytes())
 }
 
+/// AUTH with a method and data.
+pub fn auth(reason: u8, method: &str, data: &[u8]) -> Vec<u8> {
+    let properties = Properties::default().bytes(id::AUTHENTICATION_METHOD, method);
+    let properties = properties.bytes(id::AUTHENTICATION_DATA, data);
+    packet(0xf0, &[&[reason][..], &properties.encode(V5)].concat())
+}
+
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
 pub const DISCONNECT: [u8; 2] = [0xe0, 0];
 
@@ -377,5 +386,6 @@ pub enum Received {
     },
     Auth {
         reason: u8,
+        properties: Properties,
     },
 }

@@ -4,7 +4,7 @@ use super::source::{Offence, Source, assert_none, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every room with its layer. A new room gets its line here and in docs/architecture.md.
-const ROOMS: [(&str, u8); 19] = [
+const ROOMS: [(&str, u8); 20] = [
     ("base", 0),
     ("mqtt", 1),
     ("access", 2),
@@ -13,6 +13,7 @@ const ROOMS: [(&str, u8); 19] = [
     ("config", 2),
     ("rules", 2),
     ("gateway", 2),
+    ("load", 2),
     ("net", 3),
     ("store", 3),
     ("password", 3),

@@ -2,10 +2,10 @@
 
 use super::certificates::{Authority, TLS_VERSIONS, connect};
 use super::gate::{Gate, client_over};
-use super::websocket_client::{self, head};
 use crate::support::PATIENCE;
 use crate::support::daemon::data_dir;
 use crate::support::random::Random;
+use crate::support::websocket::{self, head};
 use crate::support::wire::{Connect, Message, Version};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -71,7 +71,7 @@ fn garbage_harms_nobody() {
             send(address, &bytes);
         }
     }
-    client_over(websocket_client::connect(websocket), Version::V5, "fresh").assert_quiet();
+    client_over(websocket::connect(websocket), Version::V5, "fresh").assert_quiet();
     let config = authority.trusted(&TLS_VERSIONS, None);
     client_over(connect(secure, &config).expect("a handshake"), Version::V5, "fresh").assert_quiet();
     let mut behind = TcpStream::connect_timeout(&proxied, PATIENCE).expect("the broker listens");

@@ -2,10 +2,10 @@
 
 use super::certificates::{Authority, TLS_VERSIONS, connect};
 use super::gate::{Gate, client_over};
-use super::websocket_client::{self, head, usual};
 use crate::support::PATIENCE;
 use crate::support::client::{Client, End};
 use crate::support::daemon::data_dir;
+use crate::support::websocket::{self, head, usual};
 use crate::support::wire::{Connect, Version};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -90,9 +90,9 @@ fn who_dawdles_is_gone_in_time_and_in_nobodys_way() {
             .collect();
         // Who is quick is served meanwhile, whatever the listener.
         client_over(connect(tls, &config).expect("a handshake"), Version::V5, "quick").assert_quiet();
-        client_over(websocket_client::connect(websocket), Version::V5, "quick").assert_quiet();
+        client_over(websocket::connect(websocket), Version::V5, "quick").assert_quiet();
         let secure = connect(secure_websocket, &config).expect("a handshake");
-        let secure = websocket_client::upgrade(secure, usual(secure_websocket)).expect("an upgrade");
+        let secure = websocket::upgrade(secure, usual(secure_websocket)).expect("an upgrade");
         client_over(secure, Version::V5, "quick").assert_quiet();
         for (what, slow) in slow {
             let after = slow.join().expect("the dawdler ends");
@@ -123,7 +123,7 @@ fn a_crowd_of_dawdlers_keeps_nobody_out() {
         let mut quick = if index == 1 {
             client_over(connect(address, &config).expect("a handshake"), Version::V5, "quick")
         } else {
-            client_over(websocket_client::connect(address), Version::V5, "quick")
+            client_over(websocket::connect(address), Version::V5, "quick")
         };
         quick.assert_quiet();
         // The first of the crowd gave way to the last, long before its time was over.

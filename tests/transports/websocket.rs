@@ -2,8 +2,8 @@
 
 use super::certificates::{Authority, TLS_VERSIONS};
 use super::gate::{Gate, carries_everything, client_over};
-use super::websocket_client::{WebSocketStream, connect, head, request, tcp, upgrade, usual};
 use crate::support::daemon::data_dir;
+use crate::support::websocket::{WebSocketStream, connect, head, request, tcp, upgrade, usual};
 use crate::support::wire::{
     Connect, Message as Publication, PINGREQ, Properties, VERSIONS, Version, packet, subscribe,
 };

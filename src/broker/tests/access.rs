@@ -2,7 +2,7 @@
 
 use super::support::{Bench, Got, message, properties, will};
 use crate::access::{Access, Action, Allowance, PasswordHash, Pattern, Rule, Who};
-use crate::base::limits::{AUTHENTICATIONS_WAITING, PACKET_SIZE_BEFORE_CONNECT};
+use crate::base::limits::{AUTHENTICATIONS_WAITING, Limits};
 use crate::broker::{ConnectionId, Input, Verdict};
 use crate::mqtt::packet::{AckKind, Credentials};
 use crate::mqtt::{Properties, Property, QoS, Version};
@@ -132,7 +132,7 @@ fn what_comes_behind_a_connect_waits_within_limits() {
     bench.send(1, &ping);
     assert!(bench.got(1).contains(&Got::Pingresp));
     bench.connect_with(2, "d", Version::V311, |connect| connect.credentials = credentials("anna"));
-    let flood = vec![0; PACKET_SIZE_BEFORE_CONNECT as usize + 1];
+    let flood = vec![0; Limits::default().packet_size_before_connect as usize + 1];
     assert_eq!(bench.broker.receive(bench.now, ConnectionId(2), &flood), flood.len());
     bench.turn();
     assert_eq!(bench.closed, [2]);
@@ -174,6 +174,7 @@ fn publishing_where_it_is_not_allowed_is_refused_and_reaches_nobody() {
                 assert_eq!(bench.got(2), [Got::Ack(kind, 7, 0x87)]);
                 bench.lose(2);
             } else {
+                bench.pass(Duration::from_secs(2));
                 assert_eq!(
                     (bench.got(2), bench.closed.last()),
                     (vec![], Some(&2)),

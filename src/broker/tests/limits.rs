@@ -1,8 +1,9 @@
 //! Limits, met: what happens at each, and that others are not touched.
 
-use super::support::{Bench, Got, message, properties};
+use super::support::{Bench, Got, message, properties, will};
 use crate::base::limits::{Limits, OUTBOX_BYTES, RECEIVE_MAXIMUM};
-use crate::mqtt::{Properties, Property, QoS, Version};
+use crate::broker::Arrival;
+use crate::mqtt::{Properties, Property, QoS, ReasonCode, Version};
 use std::time::Duration;
 
 #[test]
@@ -126,4 +127,105 @@ fn qos_0_is_dropped_and_counted_when_the_outbox_is_full() {
     }
     assert!(bench.broker.counters().dropped_outbox_full >= 1);
     assert!(bench.broker.outbox(crate::broker::ConnectionId(1)).len() < OUTBOX_BYTES + packet.len());
+}
+
+#[test]
+fn retained_bytes_over_the_limit_are_refused_and_smaller_ones_take_their_place() {
+    let mut bench = Bench::with(Limits { retained_bytes: 20, ..Limits::default() });
+    bench.connect_with(1, "c", Version::V5, |connect| connect.clean_start = true);
+    bench.got(1);
+    let sent = [("a", "123456789"), ("b", "123456789"), ("c", "1"), ("a", "1234567890"), ("a", "1"), ("c", "1")];
+    for (id, (topic, payload)) in (1..).zip(sent) {
+        bench.publish_with(1, topic, payload, QoS::AtLeastOnce, id, true);
+    }
+    let reasons: Vec<bool> = bench.got(1).iter().map(|got| matches!(got, Got::Ack(_, _, 0x97))).collect();
+    assert_eq!(reasons, [false, false, true, true, false, false]);
+    bench.publish_with(1, "b", "", QoS::AtLeastOnce, 9, true);
+    bench.publish_with(1, "d", "123456789", QoS::AtLeastOnce, 10, true);
+    assert!(bench.got(1).iter().all(|got| !matches!(got, Got::Ack(_, _, 0x97))), "what was cleared made room");
+}
+
+#[test]
+fn a_will_over_the_limit_is_refused() {
+    for version in [Version::V311, Version::V5] {
+        for (payload, is_refused) in [("123456789", false), ("1234567890", true)] {
+            let mut bench = Bench::with(Limits { will_size: 10, ..Limits::default() });
+            let got = bench.connect_with(1, "c", version, |connect| connect.will = Some(will("w", payload, &[])));
+            let refusal = if version.is_v5() { 0x97 } else { 3 };
+            assert_eq!(got, [Got::Connack { present: false, reason: if is_refused { refusal } else { 0 } }]);
+        }
+    }
+}
+
+#[test]
+fn topics_deeper_than_the_limit_are_refused() {
+    let mut bench = Bench::with(Limits { topic_levels: 3, ..Limits::default() });
+    bench.connect_with(1, "c", Version::V5, |connect| connect.clean_start = true);
+    bench.got(1);
+    for (filter, code) in [("a/b/c", 0), ("a/b/c/d", 0x97), ("$share/g/a/b/c", 0), ("$share/g/a/b/c/d", 0x97)] {
+        bench.subscribe(1, filter, QoS::AtMostOnce);
+        assert_eq!(bench.got(1), [Got::Suback(vec![code])], "{filter}");
+    }
+    let got = bench.connect_with(2, "d", Version::V5, |connect| connect.will = Some(will("a/b/c/d", "x", &[])));
+    assert_eq!(got, [Got::Connack { present: false, reason: 0x90 }]);
+    bench.publish(1, "a/b/c/d", "x", QoS::AtMostOnce, 0);
+    assert_eq!(bench.got(1), [Got::Disconnect(0x90)]);
+}
+
+#[test]
+fn a_connection_that_is_too_many_is_told_so_when_its_connect_comes() {
+    for (reason, in_5, before) in
+        [(ReasonCode::QUOTA_EXCEEDED, 0x97, 3), (ReasonCode::CONNECTION_RATE_EXCEEDED, 0x9F, 3)]
+    {
+        let mut bench = Bench::new();
+        for (id, version, code) in [(1, Version::V5, in_5), (2, Version::V311, before)] {
+            let arrival = Arrival { refusal: Some(reason), ..Arrival::new(bench.origin, bench.now) };
+            assert_eq!(bench.connect_from(arrival, id, "c", version), [Got::Connack { present: false, reason: code }]);
+        }
+        let counters = bench.broker.counters();
+        assert_eq!(counters.refused_per_address + counters.refused_rate, 2);
+        assert_eq!(bench.closed, [1, 2]);
+    }
+}
+
+#[test]
+fn of_too_many_strangers_the_oldest_gives_way() {
+    let mut bench = Bench::with(Limits { unauthenticated: 3, ..Limits::default() });
+    for id in 1..=5 {
+        bench.open(id);
+    }
+    bench.turn();
+    assert!(bench.closed.is_empty(), "each is undisturbed for a second");
+    bench.connect(6, "quick", Version::V5);
+    bench.pass(Duration::from_secs(2));
+    bench.open(7);
+    bench.turn();
+    assert_eq!(bench.closed, [1, 2, 3]);
+    bench.connect(8, "late", Version::V5);
+    assert_eq!(bench.closed, [1, 2, 3, 4], "whoever is opening counts");
+    assert_eq!(bench.broker.counters().turned_away, 4);
+    bench.pass(Duration::from_secs(2));
+    bench.open(9);
+    bench.turn();
+    assert_eq!(bench.closed, [1, 2, 3, 4], "those who are let in count no more");
+    assert!(bench.is_open(6) && bench.is_open(8));
+}
+
+#[test]
+fn a_refused_publisher_without_a_word_for_it_is_closed_after_a_pause() {
+    let mut bench = Bench::with(Limits { retained_messages: 1, ..Limits::default() });
+    bench.connect_with(1, "c", Version::V311, |connect| connect.clean_start = true);
+    bench.got(1);
+    bench.publish_with(1, "a", "x", QoS::AtLeastOnce, 1, true);
+    assert_eq!(bench.got(1).len(), 1);
+    bench.publish_with(1, "b", "x", QoS::AtLeastOnce, 2, true);
+    bench.publish_with(1, "a", "y", QoS::AtLeastOnce, 3, true);
+    assert!(bench.got(1).is_empty() && bench.closed.is_empty(), "no word, and not closed at once");
+    bench.pass(Duration::from_millis(1_100));
+    assert_eq!(bench.closed, [1]);
+    // What it sent meanwhile was dropped: it was never confirmed.
+    bench.connect_with(2, "r", Version::V311, |connect| connect.clean_start = true);
+    bench.subscribe(2, "a", QoS::AtMostOnce);
+    let expected = Got::Publish { topic: "a".into(), payload: "x".into(), qos: 0, dup: false, retain: true, id: 0 };
+    assert_eq!(bench.got(2).last(), Some(&expected));
 }

@@ -2,6 +2,8 @@
 
 mod access;
 mod durability;
+mod exchange;
+mod index;
 mod limits;
 mod listeners;
 mod random;
@@ -11,3 +13,4 @@ mod shared;
 mod states;
 mod storm;
 mod support;
+mod times;

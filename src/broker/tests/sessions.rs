@@ -1,7 +1,7 @@
 //! Connections and sessions over time: takeover, keep alive, wills, expiry.
 
 use super::support::{Bench, Got, message, properties, will};
-use crate::base::limits::CONNECT_TIMEOUT_SECS;
+use crate::base::limits::Limits;
 use crate::broker::{Arrival, ConnectionId, Input};
 use crate::mqtt::packet::AckKind;
 use crate::mqtt::{Properties, Property, QoS, Version};
@@ -20,7 +20,7 @@ fn a_connection_without_connect_is_closed_in_time() {
     let mut bench = Bench::new();
     let arrival = Arrival::new(bench.origin, bench.now);
     bench.broker.handle(bench.now, Input::Opened(ConnectionId(3), arrival));
-    bench.pass(Duration::from_secs(CONNECT_TIMEOUT_SECS - 1));
+    bench.pass(Duration::from_secs(u64::from(Limits::default().connect_timeout) - 1));
     assert!(bench.closed.is_empty());
     bench.pass(SECOND);
     assert_eq!(bench.closed, [3]);
@@ -31,7 +31,7 @@ fn what_a_handshake_took_is_taken_from_the_time_for_connect() {
     let mut bench = Bench::new();
     bench.pass(Duration::from_secs(4));
     let since = bench.now;
-    bench.pass(Duration::from_secs(CONNECT_TIMEOUT_SECS - 1));
+    bench.pass(Duration::from_secs(u64::from(Limits::default().connect_timeout) - 1));
     bench.broker.handle(bench.now, Input::Opened(ConnectionId(3), Arrival::new(bench.origin, since)));
     bench.pass(SECOND / 2);
     assert!(bench.closed.is_empty());

@@ -1,8 +1,11 @@
 //! Every type of packet in every state of a connection.
 
-use super::support::{Bench, Got, Id};
-use crate::mqtt::Version;
-use crate::mqtt::packet::AckKind;
+use super::support::{Bench, Got, Id, properties};
+use crate::access::{Access, Users};
+use crate::broker::{ConnectionId, Input, Verdict};
+use crate::mqtt::packet::{AckKind, Credentials};
+use crate::mqtt::{Properties, Property, Version};
+use std::time::Duration;
 
 /// How a connected client's packet is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,71 @@ fn before_connect_only_connect_is_answered() {
         } else {
             assert_eq!((got, is_closed), (vec![], true), "{version:?} type {kind}");
         }
+    }
+}
+
+/// A broker with a user whose password is being compared.
+fn authenticating(version: Version) -> Bench {
+    let mut bench = Bench::new();
+    let users = [("anna".into(), None)].into_iter().collect();
+    bench.broker.handle(bench.now, Input::AccessChanged(Box::new(Access::new(users, vec![], false))));
+    bench.connect_with(CONNECTION, "c", version, |connect| {
+        connect.credentials = Credentials { user_name: Some("anna"), password: Some(b"secret") };
+    });
+    bench
+}
+
+#[test]
+fn while_a_password_is_compared_every_packet_waits() {
+    for (version, kind, bytes, answer) in cases() {
+        let mut bench = authenticating(version);
+        assert_eq!(bench.receive(CONNECTION, bytes), 0, "{version:?} type {kind}");
+        assert_eq!((bench.got(CONNECTION), bench.closed.len()), (vec![], 0), "{version:?} type {kind}");
+        bench.verdict(Verdict::Right);
+        assert_eq!(bench.got(CONNECTION), [Got::Connack { present: false, reason: 0 }]);
+        // The shell hands it over again, and it is answered as that of any connected client; nothing is allowed here.
+        assert_eq!(bench.resumed, [ConnectionId(CONNECTION)]);
+        bench.receive(CONNECTION, bytes);
+        let is_refused = matches!(answer, Refuse | Close) || (kind == 3 && !version.is_v5());
+        bench.pass(Duration::from_secs(2));
+        assert_eq!(!bench.closed.is_empty(), is_refused, "{version:?} type {kind}");
+    }
+}
+
+#[test]
+fn behind_a_wrong_password_nothing_counts() {
+    for (version, kind, bytes, _) in cases() {
+        let mut bench = authenticating(version);
+        bench.receive(CONNECTION, bytes);
+        bench.verdict(Verdict::Wrong);
+        let reason = if version.is_v5() { 0x86 } else { 4 };
+        let expected = vec![Got::Connack { present: false, reason }];
+        assert_eq!(
+            (bench.got(CONNECTION), &bench.closed[..]),
+            (expected, &[CONNECTION][..]),
+            "{version:?} type {kind}"
+        );
+        assert!(bench.resumed.is_empty());
+    }
+}
+
+#[test]
+fn between_connect_and_connack_only_auth_and_disconnect_have_a_place() {
+    for (_, kind, bytes, _) in cases().filter(|(version, ..)| version.is_v5()) {
+        let mut bench = Bench::new();
+        bench.broker.handle(bench.now, Input::AccessChanged(Box::new(Access::new(Users::new(), vec![], true))));
+        let method = properties(Property::AuthenticationMethod("SCRAM-SHA-256"));
+        bench.connect_with(CONNECTION, "c", Version::V5, |connect| {
+            connect.properties = Properties::from_checked(&method);
+        });
+        bench.receive(CONNECTION, bytes);
+        let got = bench.got(CONNECTION);
+        let is_right = match kind {
+            14 => got.is_empty(),
+            // This AUTH says neither that it goes on nor by which method.
+            _ => matches!(got[..], [Got::Connack { present: false, reason: 0x81 | 0x82 }]),
+        };
+        assert!(is_right && bench.closed == [CONNECTION], "type {kind}: {got:?}");
     }
 }
 

@@ -6,8 +6,8 @@ use crate::broker::change::{Change, Memory};
 use crate::broker::group::Group;
 use crate::broker::message::Message;
 use crate::broker::{
-    Arrival, Authenticate, Broker, ConnectionId, Input, ListenerId, Loaded, MessageId, Origin, Output, SessionKey,
-    SessionNumber, StoreFault, Verdict,
+    Arrival, Authenticate, Broker, ConnectionId, Exchange, Input, ListenerId, Loaded, MessageId, Origin, Output,
+    SessionKey, SessionNumber, Step, StoreFault, Stored, Verdict,
 };
 use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
 use crate::mqtt::{
@@ -23,13 +23,25 @@ pub type Id = u32;
 /// What a client received, in short.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Got {
-    Connack { present: bool, reason: u8 },
-    Publish { topic: String, payload: String, qos: u8, dup: bool, retain: bool, id: u16 },
+    Connack {
+        present: bool,
+        reason: u8,
+    },
+    Publish {
+        topic: String,
+        payload: String,
+        qos: u8,
+        dup: bool,
+        retain: bool,
+        id: u16,
+    },
     Ack(AckKind, u16, u8),
     Suback(Vec<u8>),
     Unsuback,
     Pingresp,
     Disconnect(u8),
+    /// Reason, and data if there is any.
+    Auth(u8, Option<String>),
 }
 
 /// A broker under test.
@@ -52,6 +64,8 @@ pub struct Bench {
     open: BTreeSet<Id>,
     /// Passwords that the broker wants compared; see [`Bench::verdict`].
     pub asked: VecDeque<Authenticate>,
+    /// Messages of enhanced authentication that the broker wants looked at; see [`Bench::step`].
+    pub exchanges: VecDeque<Exchange>,
     /// Connections whose CONNECT went on after that.
     pub resumed: Vec<ConnectionId>,
 }
@@ -61,6 +75,8 @@ pub struct Bench {
 pub struct Disk {
     pub memory: Memory,
     bodies: BTreeMap<MessageId, Arc<Message>>,
+    /// Messages that were ever written.
+    pub written: usize,
 }
 
 impl Disk {
@@ -72,6 +88,7 @@ impl Disk {
             let Some(slot) = slot else { continue };
             let id = MessageId(group.first.0 + place as u64);
             let receivers = slot.receivers.as_slice().to_vec();
+            self.written += 1;
             self.memory.messages.push((id, slot.message.size() as u32, receivers));
             self.memory.next_message = id.next();
             self.bodies.insert(id, slot.message.clone());
@@ -80,6 +97,7 @@ impl Disk {
             self.memory.states.push((group.state_row, group.states.clone()));
             self.memory.next_message = group.state_row.next();
         }
+        self.memory.runs.extend(group.run.clone());
         for &(first, last) in &group.trash {
             let is_kept = |id: MessageId| id < first || id > last;
             self.memory.messages.retain(|(id, _, _)| is_kept(*id));
@@ -96,8 +114,19 @@ impl Disk {
                 memory.sessions.push((*number, client_id.clone(), *expiry));
                 memory.next_session = memory.next_session.max(SessionNumber(number.0 + 1));
             }
+            Change::SessionAway { number, ends } => {
+                memory.ends.retain(|(other, _)| other != number);
+                memory.ends.extend(ends.map(|ends| (*number, ends)));
+            }
+            Change::WillKept { session, due, will } => {
+                memory.wills.retain(|(other, _, _)| other != session);
+                memory.wills.push((*session, *due, (**will).clone()));
+            }
+            Change::WillOver(session) => memory.wills.retain(|(other, _, _)| other != session),
             Change::SessionEnded(number) => {
                 memory.sessions.retain(|(other, _, _)| other != number);
+                memory.ends.retain(|(other, _)| other != number);
+                memory.wills.retain(|(other, _, _)| other != number);
                 memory.subscriptions.retain(|(other, _, _, _)| other != number);
             }
             Change::Subscribed { session, filter, options, identifier } => {
@@ -115,17 +144,31 @@ impl Disk {
         }
     }
 
+    /// A message as one of its receivers gets it.
+    fn stored(&self, id: MessageId, reader: SessionNumber) -> Option<Stored> {
+        let (_, _, receivers) = self.memory.messages.iter().find(|(other, _, _)| *other == id)?;
+        let receiver = *receivers.iter().find(|receiver| receiver.session == reader)?;
+        Some(Stored { message: self.bodies.get(&id)?.clone(), receiver })
+    }
+
     fn remembered(&self) -> Memory {
         let memory = &self.memory;
+        let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
+        let rows = memory.messages.iter().map(|(id, _, _)| *id).chain(memory.states.iter().map(|(id, _)| *id));
         Memory {
             boots: memory.boots + 1,
             next_session: memory.next_session,
+            damage: None,
+            ends: memory.ends.clone(),
+            wills: memory.wills.clone(),
             next_message: memory.next_message,
             sessions: memory.sessions.clone(),
             subscriptions: memory.subscriptions.clone(),
             retained: memory.retained.clone(),
-            messages: memory.messages.clone(),
-            states: memory.states.clone(),
+            first_row: rows.min().unwrap_or_default(),
+            runs: memory.runs.clone(),
+            messages: memory.messages.iter().filter(|(id, _, _)| *id > upto).cloned().collect(),
+            states: memory.states.iter().filter(|(id, _)| *id > upto).cloned().collect(),
         }
     }
 }
@@ -149,15 +192,21 @@ impl Bench {
             closed: vec![],
             open: BTreeSet::new(),
             asked: VecDeque::new(),
+            exchanges: VecDeque::new(),
             resumed: vec![],
         }
     }
 
     /// The power fails: what was not committed is gone, connections too.
     pub fn restart(&mut self) {
+        self.restart_with(Limits::default());
+    }
+
+    /// The same, with these limits.
+    pub fn restart_with(&mut self, limits: Limits) {
         let memory = self.disk.remembered();
         self.disk.memory.boots += 1;
-        (self.broker, _) = Broker::restore(Limits::default(), self.now, memory);
+        (self.broker, _) = Broker::restore(limits, self.now, memory);
         self.pending = None;
         self.loads.clear();
         self.received.clear();
@@ -191,6 +240,11 @@ impl Bench {
         self.arrive(arrival, id, &plain_connect(client, Version::V5))
     }
 
+    /// Connects as one who came in some way of its own.
+    pub fn connect_from(&mut self, arrival: Arrival, id: Id, client: &str, version: Version) -> Vec<Got> {
+        self.arrive(arrival, id, &plain_connect(client, version))
+    }
+
     fn arrive(&mut self, arrival: Arrival, id: Id, connect: &Connect<'_>) -> Vec<Got> {
         let version = connect.version;
         let mut bytes = vec![];
@@ -208,6 +262,12 @@ impl Bench {
         self.broker.handle(self.now, Input::Opened(ConnectionId(id), Arrival::new(self.origin, self.now)));
         self.open.insert(id);
         self.received.insert(id, vec![]);
+    }
+
+    /// A connection is opened, on which one of this version is going to speak.
+    pub fn open_as(&mut self, id: Id, version: Version) {
+        self.open(id);
+        self.versions.insert(id, version);
     }
 
     /// Sends whole packets as one turn.
@@ -266,6 +326,15 @@ impl Bench {
         self.turn();
     }
 
+    /// The message of enhanced authentication that was asked about first was looked at.
+    pub fn step(&mut self, step: Step) -> Exchange {
+        let asked = self.exchanges.pop_front().expect("a message is looked at");
+        let (connection, generation) = (asked.connection, asked.generation);
+        self.broker.handle(self.now, Input::Exchanged { connection, generation, step });
+        self.turn();
+        asked
+    }
+
     /// The connection is lost.
     pub fn lose(&mut self, id: Id) {
         self.open.remove(&id);
@@ -291,6 +360,12 @@ impl Bench {
 
     /// Ends the turn and does what the broker wants done.
     pub fn turn(&mut self) {
+        while self.turn_once() {}
+    }
+
+    /// One turn; tells whether the store answered, which the next turn ends.
+    fn turn_once(&mut self) -> bool {
+        let mut is_answered = false;
         self.broker.handle(self.now, Input::TurnEnd);
         while let Some(output) = self.broker.poll_output() {
             match output {
@@ -302,6 +377,7 @@ impl Bench {
                     self.broker.handle(self.now, Input::Closed(connection));
                 }
                 Output::Authenticate(asked) => self.asked.push_back(asked),
+                Output::Exchange(asked) => self.exchanges.push_back(asked),
                 Output::Resume(connection) => self.resumed.push(connection),
                 Output::Commit(group) => {
                     self.pending = Some(group);
@@ -311,23 +387,24 @@ impl Bench {
                 }
                 Output::Load { session, number, messages } => {
                     self.loads.push((session, number, messages));
-                    self.load();
+                    is_answered |= self.load();
                 }
             }
         }
+        is_answered
     }
 
     /// The store reads what was asked for. It does one thing after the other: not while it has a group to write.
-    fn load(&mut self) {
-        if self.pending.is_some() {
-            return;
+    fn load(&mut self) -> bool {
+        if self.pending.is_some() || self.loads.is_empty() {
+            return false;
         }
         for (session, number, messages) in std::mem::take(&mut self.loads) {
-            let bodies = &self.disk.bodies;
-            let messages = messages.into_iter().map(|id| (id, bodies.get(&id).cloned())).collect();
+            let messages = messages.into_iter().map(|id| (id, self.disk.stored(id, number))).collect();
             let loaded = Loaded { session, number, messages: Ok(messages) };
             self.broker.handle(self.now, Input::Loaded(loaded));
         }
+        true
     }
 
     fn flush(&mut self, connection: ConnectionId) {
@@ -382,9 +459,19 @@ fn in_short(packet: &Packet<'_>) -> Got {
         Packet::Suback(suback) => Got::Suback(suback.reasons.iter().map(|ReasonCode(code)| *code).collect()),
         Packet::Unsuback(_) => Got::Unsuback,
         Packet::Pingresp => Got::Pingresp,
+        Packet::Auth(auth) => Got::Auth(auth.reason.0, authentication_data(auth.properties)),
         Packet::Disconnect(disconnect) => Got::Disconnect(disconnect.reason.0),
         other => panic!("a server does not send {other:?}"),
     }
+}
+
+fn authentication_data(properties: Properties<'_>) -> Option<String> {
+    let methods = properties.iter().filter(|p| *p == Property::AuthenticationMethod("SCRAM-SHA-256")).count();
+    assert_eq!(methods, 1, "[MQTT-4.12.0-5]");
+    properties.iter().find_map(|property| match property {
+        Property::AuthenticationData(data) => Some(String::from_utf8_lossy(data).into_owned()),
+        _ => None,
+    })
 }
 
 /// CONNECT of a client that asks for nothing special.

@@ -2,7 +2,7 @@
 
 use super::options::Place;
 use super::{Client, ConnectArgs, Failure};
-use crate::client::{CONNECT_TIMEOUT, ClientError};
+use crate::client::{CONNECT_TIMEOUT, ClientError, Options};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -14,7 +14,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// Connects; ends when the broker has taken the connection.
 pub async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
-    let options = args.options()?;
+    connect_as(args, &args.options()?).await
+}
+
+/// The same for one of many clients, with `options` of its own.
+pub async fn connect_as(args: &ConnectArgs, options: &Options) -> Result<Client, Failure> {
     let place = args.place();
     if args.debug {
         eprintln!("connecting to {place} as '{}'", options.client_id);
@@ -22,7 +26,7 @@ pub async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
     let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(&place)).await;
     let failed = |source| Failure::Connect { place: place.to_string(), source };
     let stream = opened.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
-    let connected = crate::client::Client::connect(stream, &options).await;
+    let connected = crate::client::Client::connect(stream, options).await;
     let (client, session_present) = connected.map_err(|error| match error {
         ClientError::Closed => failed(io::ErrorKind::ConnectionAborted.into()),
         ClientError::Io(source) => failed(source),

@@ -11,7 +11,7 @@ mod payload;
 mod property;
 mod show;
 
-pub use connect::connect;
+pub use connect::{connect, connect_as};
 pub use failure::{Failure, run};
 pub use options::{ConnectArgs, qos};
 pub use payload::PayloadArgs;

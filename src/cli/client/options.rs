@@ -14,7 +14,7 @@ const PORT: u16 = 1883;
 const NEVER: u32 = u32::MAX;
 
 /// How to reach the broker, and who says so.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ConnectArgs {
     /// Host to connect to [default: localhost]
@@ -70,7 +70,7 @@ pub struct ConnectArgs {
 }
 
 /// What the broker publishes if the connection is lost.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_field_names, reason = "clap names the options after the fields")]
 struct WillArgs {
     /// Topic of the will

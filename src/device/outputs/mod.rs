@@ -10,7 +10,8 @@ mod simulation;
 mod tests;
 
 use super::command::{Action, Command, CommandResult, Status};
-use super::settings::{Interlock, OutputSettings};
+use super::interlocks::Interlocks;
+use super::settings::OutputSettings;
 use crate::base::{Moment, duration_text};
 use output::{Cause, Order, Output, Wish};
 use std::collections::VecDeque;
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 /// Time to the next attempt when a write failed that must not be given up, such as the end of a pulse.
 pub const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a command is refused while the controller of its output is silent.
+const HEARTBEAT_LOST: &str = "heartbeat-lost";
 
 /// One output as the machine needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub struct OutputSpec {
 pub struct Ticket(pub u64);
 
 /// What the machine is told. Outputs are told apart by their index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum OutputInput {
     /// Someone wants something. `command.ttl` must be set by now; without one it may not wait at all.
     Command {
@@ -52,6 +56,11 @@ pub enum OutputInput {
         output: usize,
         /// Its state.
         on: bool,
+    },
+    /// The controller of an output gave a sign of life.
+    Alive {
+        /// Which output.
+        output: usize,
     },
     /// A write did not reach the device.
     WriteFailed {
@@ -96,6 +105,13 @@ pub enum OutputEvent {
         /// The state that is wanted.
         on: Option<bool>,
     },
+    /// The controller of an output is silent for too long, or is back.
+    Heartbeat {
+        /// Which output.
+        output: usize,
+        /// Whether it is silent.
+        lost: bool,
+    },
     /// Answer a command.
     Result {
         /// Which output.
@@ -108,33 +124,41 @@ pub enum OutputEvent {
 }
 
 /// The outputs of one device.
+///
+/// Interlocks reach over devices, so they are handed in: all devices of a house share one [`Interlocks`].
 #[derive(Debug)]
 pub struct Outputs {
     switches: Vec<Output>,
-    interlock: Option<Interlock>,
     available: bool,
     events: VecDeque<OutputEvent>,
 }
 
 impl Outputs {
-    /// Outputs of which nothing is known and which cannot be written to yet.
-    pub fn new(specs: Vec<OutputSpec>, interlock: Option<Interlock>) -> Self {
-        let switches = specs.into_iter().map(Output::new).collect();
-        Self { switches, interlock, available: false, events: VecDeque::new() }
+    /// Outputs of a device of which nothing is known and which cannot be written to yet.
+    pub fn new(device: &str, specs: Vec<OutputSpec>) -> Self {
+        let switches = specs.into_iter().map(|spec| Output::new(device, spec)).collect();
+        Self { switches, available: false, events: VecDeque::new() }
     }
 
     /// The states to begin with, given the last known ones: what `power_on` says, but never two of an interlock.
-    pub fn start_states(&self, last: &[Option<bool>]) -> Vec<Option<bool>> {
+    pub fn start_states(&self, last: &[Option<bool>], interlocks: &Interlocks) -> Vec<Option<bool>> {
         let wanted = |(index, output): (usize, &Output)| {
             let last = last.get(index).copied().flatten();
             output.spec.settings.power_on.state(last)
         };
-        self.exclusive(self.switches.iter().enumerate().map(wanted).collect())
+        self.exclusive(self.switches.iter().enumerate().map(wanted).collect(), interlocks)
     }
 
     /// The failsafe states, but never two of an interlock.
-    pub fn failsafe_states(&self) -> Vec<Option<bool>> {
-        self.exclusive(self.switches.iter().map(|output| output.spec.settings.failsafe.state()).collect())
+    pub fn failsafe_states(&self, interlocks: &Interlocks) -> Vec<Option<bool>> {
+        self.exclusive(self.switches.iter().map(|output| output.spec.settings.failsafe.state()).collect(), interlocks)
+    }
+
+    /// Of these start states the ones that lines may have from the first moment on. What is to be on but has a
+    /// shortest time off begins off; [`OutputInput::Restore`] brings it to its state in time.
+    pub fn first_levels(&self, states: &[Option<bool>]) -> Vec<Option<bool>> {
+        let must_rest = |index: usize| self.switches[index].spec.settings.min_off.is_some();
+        states.iter().enumerate().map(|(index, on)| on.map(|on| on && !must_rest(index))).collect()
     }
 
     /// The verified state of an output.
@@ -147,24 +171,31 @@ impl Outputs {
         self.switches.iter().all(|output| output.writing.is_none() && output.waiting.is_none())
     }
 
-    /// Takes in what happened.
-    pub fn handle(&mut self, now: Moment, input: OutputInput) {
+    /// Takes in what happened. Whether outputs of other devices may now do what they could not.
+    pub fn handle(&mut self, now: Moment, input: OutputInput, interlocks: &mut Interlocks) -> bool {
         match input {
-            OutputInput::Command { output, ticket, command } => self.command(now, output, ticket, command),
+            OutputInput::Command { output, ticket, command } => self.command(now, output, ticket, command, interlocks),
             OutputInput::Observed { output, on } => self.observed(now, output, on),
+            OutputInput::Alive { output } => self.alive(now, output),
             OutputInput::WriteFailed { output, reason } => self.write_failed(now, output, &reason),
-            OutputInput::Found => self.available = true,
+            OutputInput::Found => self.found(now),
             OutputInput::Lost => self.lost(now),
             OutputInput::Failsafe => {
-                let states = self.failsafe_states();
+                let states = self.failsafe_states(interlocks);
                 self.order_states(now, &states, "failsafe");
             }
             OutputInput::Restore(states) => self.order_states(now, &states, "restart"),
             OutputInput::Time => {}
         }
-        for index in 0..self.switches.len() {
-            self.advance(now, index);
+        let mut eased = false;
+        for output in &self.switches {
+            eased |= output.tell(interlocks);
         }
+        for index in 0..self.switches.len() {
+            self.advance(now, index, interlocks);
+            eased |= self.switches[index].tell(interlocks);
+        }
+        eased
     }
 
     /// The next thing to do, if there is any. Ask again after every input.
@@ -182,19 +213,20 @@ impl Outputs {
     }
 
     /// When [`OutputInput::Time`] is due.
-    pub fn next_deadline(&self) -> Option<Moment> {
-        (0..self.switches.len()).filter_map(|index| self.deadline(index)).min()
+    pub fn next_deadline(&self, interlocks: &Interlocks) -> Option<Moment> {
+        (0..self.switches.len()).filter_map(|index| self.deadline(index, interlocks)).min()
     }
 
-    fn command(&mut self, now: Moment, index: usize, ticket: Ticket, command: Command) {
+    fn command(&mut self, now: Moment, index: usize, ticket: Ticket, command: Command, interlocks: &Interlocks) {
         let reject = |reason: String| CommandResult::because(command.id.clone(), Status::Rejected, reason);
         let output = &self.switches[index];
         let on = match (command.action, output.target()) {
             (Action::Set(on), _) => Ok(on),
+            (Action::Number(_), _) => Err("not-a-boolean".to_owned()),
             (Action::Toggle, Some(on)) => Ok(!on),
             (Action::Toggle, None) => Err("unknown-state".to_owned()),
         };
-        let allowed = on.and_then(|on| self.allowed(index, on, command.pulse).map(|()| on));
+        let allowed = on.and_then(|on| self.allowed(index, on, command.pulse, interlocks).map(|()| on));
         let on = match allowed {
             Ok(on) => on,
             Err(reason) => {
@@ -209,10 +241,13 @@ impl Outputs {
         self.switches[index].waiting = Some(Wish { on, cause: Cause::Command(order), not_before: now });
     }
 
-    fn allowed(&self, index: usize, on: bool, pulse: Option<Duration>) -> Result<(), String> {
+    fn allowed(&self, index: usize, on: bool, pulse: Option<Duration>, interlocks: &Interlocks) -> Result<(), String> {
         let output = &self.switches[index];
         if !self.available {
             return Err("offline".to_owned());
+        }
+        if output.heartbeat_lost && output.spec.settings.failsafe.state().is_some_and(|safe| safe != on) {
+            return Err(HEARTBEAT_LOST.to_owned());
         }
         if pulse.is_some() && !on {
             return Err("pulse-must-be-on".to_owned());
@@ -223,10 +258,50 @@ impl Outputs {
             }
             _ => {}
         }
-        let blocking = self.others(index).find(|other| on && self.switches[*other].target() != Some(false));
-        match blocking {
-            Some(other) => Err(format!("interlock:{}", self.switches[other].spec.id)),
+        match interlocks.blocking(&output.name).filter(|_| on) {
+            Some(other) => Err(format!("interlock:{}", self.local_name(other))),
             None => Ok(()),
+        }
+    }
+
+    /// How an output is called in answers: its id if it is of this device, else `DEVICE/OUTPUT`.
+    fn local_name<'n>(&'n self, name: &'n str) -> &'n str {
+        let own = self.switches.iter().find(|output| output.name == name);
+        own.map_or(name, |output| &output.spec.id)
+    }
+
+    /// The device can be written to; the controllers of its outputs have their time from here.
+    fn found(&mut self, now: Moment) {
+        self.available = true;
+        for output in &mut self.switches {
+            if let Some(heartbeat) = &output.spec.settings.heartbeat
+                && output.alive_until.is_none()
+                && !output.heartbeat_lost
+            {
+                output.alive_until = Some(now + heartbeat.lost_after);
+            }
+        }
+    }
+
+    fn alive(&mut self, now: Moment, index: usize) {
+        let output = &mut self.switches[index];
+        let Some(heartbeat) = &output.spec.settings.heartbeat else { return };
+        output.alive_until = Some(now + heartbeat.lost_after);
+        if std::mem::take(&mut output.heartbeat_lost) {
+            self.events.push_back(OutputEvent::Heartbeat { output: index, lost: false });
+        }
+    }
+
+    /// The controller of an output is silent for too long.
+    fn heartbeat_lost(&mut self, now: Moment, index: usize) {
+        let output = &mut self.switches[index];
+        output.alive_until = None;
+        output.heartbeat_lost = true;
+        let safe = output.spec.settings.failsafe.state();
+        self.events.push_back(OutputEvent::Heartbeat { output: index, lost: true });
+        if let Some(on) = safe {
+            self.supersede(index, Status::Failed, Some(HEARTBEAT_LOST));
+            self.switches[index].waiting = Some(Wish { on, cause: Cause::System, not_before: now });
         }
     }
 
@@ -322,18 +397,14 @@ impl Outputs {
         }
     }
 
-    /// The other outputs of an output's interlock.
-    fn others(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
-        let group = self.interlock.as_ref().map_or(&[][..], |interlock| &interlock.outputs);
-        let group = if group.contains(&index) { group } else { &[] };
-        group.iter().copied().filter(move |other| *other != index)
-    }
-
-    fn exclusive(&self, mut states: Vec<Option<bool>>) -> Vec<Option<bool>> {
-        for index in 0..states.len() {
+    fn exclusive(&self, mut states: Vec<Option<bool>>, interlocks: &Interlocks) -> Vec<Option<bool>> {
+        for (index, output) in self.switches.iter().enumerate() {
             if states[index] == Some(true) {
-                for other in self.others(index).filter(|other| *other > index) {
-                    states[other] = Some(false);
+                let others = interlocks.excluded_by(&output.name);
+                for (later, state) in self.switches.iter().zip(&mut states).skip(index + 1) {
+                    if others.contains(&later.name.as_str()) {
+                        *state = Some(false);
+                    }
                 }
             }
         }

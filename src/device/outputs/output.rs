@@ -4,12 +4,15 @@ use super::{OutputEvent, OutputSpec, Outputs, Ticket, milliseconds};
 use crate::base::Moment;
 use crate::device::Value;
 use crate::device::command::{CommandResult, Status};
+use crate::device::interlocks::{Interlocks, Standing};
 use std::time::Duration;
 
 /// One output and what is going on with it.
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) spec: OutputSpec,
+    /// Its name in the house, `DEVICE/OUTPUT`.
+    pub(super) name: String,
     /// The verified state.
     pub(super) known: Option<bool>,
     /// The last verified state and since when; kept while the device is lost.
@@ -22,6 +25,10 @@ pub(super) struct Output {
     pub(super) pulse: Option<Pulse>,
     /// The target that was told last.
     pub(super) announced: Option<bool>,
+    /// When its controller counts as lost, unless it gives a sign of life.
+    pub(super) alive_until: Option<Moment>,
+    /// Whether its controller is lost.
+    pub(super) heartbeat_lost: bool,
 }
 
 /// A state that is wanted.
@@ -100,8 +107,29 @@ impl Pulse {
 }
 
 impl Output {
-    pub(super) fn new(spec: OutputSpec) -> Self {
-        Self { spec, known: None, last: None, waiting: None, writing: None, pulse: None, announced: None }
+    pub(super) fn new(device: &str, spec: OutputSpec) -> Self {
+        Self {
+            name: format!("{device}/{}", spec.id),
+            spec,
+            known: None,
+            last: None,
+            waiting: None,
+            writing: None,
+            pulse: None,
+            announced: None,
+            alive_until: None,
+            heartbeat_lost: false,
+        }
+    }
+
+    /// Tells those that it excludes where it stands; whether they may now do what they could not.
+    pub(super) fn tell(&self, interlocks: &mut Interlocks) -> bool {
+        let standing = match self.off_since() {
+            Some(since) => Standing::Off { since },
+            None if self.target() == Some(false) => Standing::Leaving,
+            None => Standing::On,
+        };
+        interlocks.tell(&self.name, standing)
     }
 
     /// The state it is to have: wished for, being written, or known.
@@ -127,6 +155,15 @@ impl Output {
         }
     }
 
+    /// When it has been off for as long as it must, if it is known to be off.
+    fn rested(&self) -> Option<Moment> {
+        match (self.spec.settings.min_off, self.known, self.last) {
+            (None, _, _) => Some(Moment::START),
+            (Some(min_off), Some(false), Some((false, since))) => Some(since + min_off),
+            (Some(_), _, _) => None,
+        }
+    }
+
     /// When it has been on for as long as it may.
     fn max_on_end(&self) -> Option<Moment> {
         let is_to_be_off = self.target() == Some(false);
@@ -139,10 +176,13 @@ impl Output {
 
 impl Outputs {
     /// Does what is due for one output.
-    pub(super) fn advance(&mut self, now: Moment, index: usize) {
+    pub(super) fn advance(&mut self, now: Moment, index: usize, interlocks: &Interlocks) {
         let due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         if due(self.switches[index].writing.as_ref().and_then(|writing| writing.deadline)) {
             self.write_failed(now, index, "not-confirmed");
+        }
+        if due(self.switches[index].alive_until) {
+            self.heartbeat_lost(now, index);
         }
         let output = &mut self.switches[index];
         if due(output.pulse.as_ref().map(|pulse| pulse.until)) || due(output.max_on_end()) {
@@ -150,7 +190,7 @@ impl Outputs {
             self.end_waiting(index, Status::Superseded, Some("max-on"));
             self.switches[index].waiting = Some(Wish { on: false, cause, not_before: now });
         }
-        if due(self.start(index)) {
+        if due(self.start(index, interlocks)) {
             self.begin(now, index);
         } else {
             self.expire(now, index);
@@ -158,7 +198,7 @@ impl Outputs {
     }
 
     /// When one output is due next.
-    pub(super) fn deadline(&self, index: usize) -> Option<Moment> {
+    pub(super) fn deadline(&self, index: usize, interlocks: &Interlocks) -> Option<Moment> {
         let output = &self.switches[index];
         let expires = output.waiting.as_ref().and_then(|wish| match &wish.cause {
             Cause::Command(order) => Some(order.expires),
@@ -166,21 +206,19 @@ impl Outputs {
         });
         let confirm = output.writing.as_ref().and_then(|writing| writing.deadline);
         let pulse = output.pulse.as_ref().map(|pulse| pulse.until);
-        [expires, confirm, pulse, output.max_on_end(), self.start(index)].into_iter().flatten().min()
+        let start = self.start(index, interlocks);
+        [expires, confirm, pulse, output.alive_until, output.max_on_end(), start].into_iter().flatten().min()
     }
 
     /// When what waits can be written, if nothing but time stands in the way.
-    fn start(&self, index: usize) -> Option<Moment> {
+    fn start(&self, index: usize, interlocks: &Interlocks) -> Option<Moment> {
         let output = &self.switches[index];
         let wish = output.waiting.as_ref().filter(|_| self.available && output.writing.is_none())?;
-        let mut start = wish.not_before;
         if wish.on && output.known != Some(true) {
-            let dead_time = self.interlock.as_ref().map_or(Duration::ZERO, |interlock| interlock.dead_time);
-            for other in self.others(index) {
-                start = start.max(self.switches[other].off_since()? + dead_time);
-            }
+            let free = interlocks.free_from(&output.name)?;
+            return Some(wish.not_before.max(free).max(output.rested()?));
         }
-        Some(start)
+        Some(wish.not_before)
     }
 
     fn begin(&mut self, now: Moment, index: usize) {

@@ -6,9 +6,8 @@ use crate::drivers::{House, output_meta};
 
 pub(super) fn describe(house: &House, device: &DeviceSettings, gpio: &GpioDevice) -> Meta {
     let mut meta = house.describe(device);
-    let ids: Vec<&str> = gpio.outputs.iter().map(|output| output.id.as_str()).collect();
-    for (index, output) in gpio.outputs.iter().enumerate() {
-        let property = output_meta(&output.output, index, &ids, gpio.interlock.as_ref());
+    for output in &gpio.outputs {
+        let property = output_meta(house, &device.id, &output.id, &output.output);
         meta.properties.insert(output.id.clone(), property);
     }
     for input in &gpio.inputs {

@@ -8,9 +8,11 @@ mod rppal;
 pub(super) mod simulated;
 
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, remembered, stopped};
+use super::failpoint;
+use super::switches::Switches;
+use super::{DriverError, House, Start, stopped};
 use crate::config::{DeviceSettings, GpioDevice};
-use crate::device::{Button, Debounce, OutputEvent, OutputInput, OutputSpec, Outputs, Value};
+use crate::device::{Button, Debounce, OutputEvent, OutputInput, OutputSpec, Value};
 use lines::{Edge, LineSpec, Lines, Role};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,7 +23,7 @@ struct Device<'d> {
     gpio: &'d GpioDevice,
     door: Door,
     lines: Lines,
-    outputs: Outputs,
+    outputs: Switches,
     /// Debounced levels of inputs and buttons.
     levels: Vec<Debounce>,
     buttons: Vec<Button>,
@@ -39,16 +41,15 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = meta::describe(house, device, gpio);
-    let kept = remembered(gpio.outputs.iter().map(|output| (&output.id, &output.output)));
-    let base = &house.settings.gateway.base;
-    let mut door = Door::open(&house.connect, base, device.command_ttl, &meta, kept).await?;
-    let outputs = Outputs::new(gpio.outputs.iter().map(spec).collect(), gpio.interlock.clone());
+    let settings: Vec<_> = gpio.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let mut door = Door::open(house, device, &meta, start, &settings).await?;
+    let outputs = Switches::new(&house.interlocks, &device.id, gpio.outputs.iter().map(spec).collect());
     let last: Vec<Option<bool>> = gpio.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let states = match start {
         Start::Fresh => outputs.start_states(&last),
         Start::AfterFault => outputs.failsafe_states(),
     };
-    let specs = line_specs(gpio, &states);
+    let specs = line_specs(gpio, &outputs.first_levels(&states));
     let lines = match Lines::open(house, &format!("gatehouse:{}", device.id), &specs, outputs.failsafe_states()) {
         Ok(lines) => lines,
         Err(error) => {
@@ -58,20 +59,21 @@ pub(super) async fn run(
         }
     };
     let mut running = Device::new(house, gpio, door, lines, outputs);
-    running.begin()?;
+    running.begin(states)?;
     loop {
         let deadline = running.next_deadline();
         tokio::select! {
             () = stopped(&mut stop) => return running.end().await,
             edge = running.lines.edge() => running.edge(edge?)?,
             asked = running.door.next() => running.asked(asked?)?,
+            () = running.outputs.eased() => running.tell_outputs(OutputInput::Time)?,
             () = house.clock.sleep_until(deadline) => running.pass()?,
         }
     }
 }
 
 fn spec(output: &crate::config::GpioOutput) -> OutputSpec {
-    OutputSpec { id: output.id.clone(), settings: output.output, confirm: None }
+    OutputSpec { id: output.id.clone(), settings: output.output.clone(), confirm: None }
 }
 
 fn line_specs<'d>(gpio: &'d GpioDevice, states: &[Option<bool>]) -> Vec<LineSpec<'d>> {
@@ -83,7 +85,7 @@ fn line_specs<'d>(gpio: &'d GpioDevice, states: &[Option<bool>]) -> Vec<LineSpec
 }
 
 impl<'d> Device<'d> {
-    fn new(house: &'d House, gpio: &'d GpioDevice, door: Door, lines: Lines, outputs: Outputs) -> Self {
+    fn new(house: &'d House, gpio: &'d GpioDevice, door: Door, lines: Lines, outputs: Switches) -> Self {
         let lengths = gpio.inputs.iter().map(|input| input.debounce);
         let lengths = lengths.chain(gpio.buttons.iter().map(|button| button.debounce));
         let length = |length: Duration| if lines.debounces() { Duration::ZERO } else { length };
@@ -93,12 +95,13 @@ impl<'d> Device<'d> {
     }
 
     /// Reads every line; from then on the device is online.
-    fn begin(&mut self) -> Result<(), DriverError> {
+    fn begin(&mut self, states: Vec<Option<bool>>) -> Result<(), DriverError> {
         self.tell_outputs(OutputInput::Found)?;
         for output in 0..self.gpio.outputs.len() {
             let on = self.lines.read(output)?;
             self.tell_outputs(OutputInput::Observed { output, on })?;
         }
+        self.tell_outputs(OutputInput::Restore(states))?;
         for index in 0..self.levels.len() {
             let level = self.lines.read(self.gpio.outputs.len() + index)?;
             self.levels[index].handle(self.house.clock.now(), level);
@@ -129,6 +132,14 @@ impl<'d> Device<'d> {
                 }
             }
             Asked::Get { property } => self.read_again(&property),
+            Asked::Alive { outputs } => {
+                for id in outputs {
+                    if let Some(output) = self.gpio.outputs.iter().position(|output| output.id == id) {
+                        self.tell_outputs(OutputInput::Alive { output })?;
+                    }
+                }
+                Ok(())
+            }
         }
     }
 
@@ -195,6 +206,7 @@ impl<'d> Device<'d> {
                     self.door.state(&self.gpio.outputs[output].id, &Value::Boolean(on))?;
                 }
                 OutputEvent::Target { output, on } => self.door.target(&self.gpio.outputs[output].id, on)?,
+                OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(&self.gpio.outputs[output].id, lost)?,
                 OutputEvent::Result { output, ticket, result } => {
                     self.door.result(&self.gpio.outputs[output].id, ticket, &result)?;
                 }
@@ -206,7 +218,9 @@ impl<'d> Device<'d> {
     /// Writes a line and reads it back: the state is what was read.
     fn write(&mut self, output: usize, on: bool) -> Result<(), DriverError> {
         let id = &self.gpio.outputs[output].id;
+        failpoint::reach("write");
         let written = self.lines.write(output, on).and_then(|()| self.lines.read(output));
+        failpoint::reach("written");
         let now = self.house.clock.now();
         match written {
             Ok(on) => {

@@ -3,7 +3,7 @@
 mod io;
 
 use super::door::{Asked, Door};
-use super::{DriverError, House, stopped};
+use super::{DriverError, House, Start, stopped};
 use crate::config::{DeviceSettings, OnewireDevice};
 use crate::device::{CommandResult, Judgement, PropertyMeta, Readings, Status, Value};
 use std::path::Path;
@@ -28,8 +28,7 @@ pub(super) async fn run(
     property.unit = Some("°C".to_owned());
     property.class = Some("temperature".to_owned());
     meta.properties.insert(TEMPERATURE.to_owned(), property);
-    let base = &house.settings.gateway.base;
-    let mut door = Door::open(&house.connect, base, device.command_ttl, &meta, Vec::new()).await?;
+    let mut door = Door::open(house, device, &meta, Start::Fresh, &[]).await?;
     let mut thermometer = Thermometer { readings: Readings::new(onewire.reject), value: None };
     let mut every = tokio::time::interval(onewire.every);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,7 +38,7 @@ pub(super) async fn run(
             _ = every.tick() => false,
             asked = door.next() => match asked? {
                 Asked::Get { property } if property == TEMPERATURE => true,
-                Asked::Get { .. } => continue,
+                Asked::Get { .. } | Asked::Alive { .. } => continue,
                 Asked::Set { property, ticket, command } => {
                     let result = CommandResult::because(command.id, Status::Rejected, "not-settable");
                     door.result(&property, ticket, &result)?;

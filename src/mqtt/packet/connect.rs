@@ -40,6 +40,13 @@ pub struct WillMessage<'a> {
     pub properties: Properties<'a>,
 }
 
+impl WillMessage<'_> {
+    /// Bytes of topic, properties and payload.
+    pub fn size(&self) -> usize {
+        self.topic.as_str().len() + self.properties.as_bytes().len() + self.payload.len()
+    }
+}
+
 /// Who the client says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Credentials<'a> {

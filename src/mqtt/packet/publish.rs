@@ -2,6 +2,7 @@
 
 use crate::base::bytes::{Reader, put_binary, put_varint};
 use crate::mqtt::frame::put_fixed_header;
+use crate::mqtt::text::Scan;
 use crate::mqtt::{DecodeError, PacketId, Properties, Property, PropertySet, QoS, TopicName, Version, text};
 
 /// A message on its way.
@@ -36,16 +37,16 @@ impl<'a> Publish<'a> {
             return Err(DecodeError::Malformed("PUBLISH has DUP and QoS 0"));
         }
         let mut reader = Reader::new(body);
-        let name = text::read_name(&mut reader)?;
+        let (name, scan) = text::read_scanned_name(&mut reader)?;
         let packet_id = match qos {
             QoS::AtMostOnce => None,
             QoS::AtLeastOnce | QoS::ExactlyOnce => Some(read_packet_id(&mut reader)?),
         };
         let (topic, properties) = if version.is_v5() {
             let properties = Properties::decode(&mut reader, PropertySet::PUBLISH)?;
-            (check_topic(name, properties)?, properties)
+            (check_topic(name, scan, properties)?, properties)
         } else {
-            (Some(TopicName::new(name)?), Properties::NONE)
+            (Some(TopicName::with_scan(name, scan)?), Properties::NONE)
         };
         Ok(Publish { dup, qos, retain: first & 1 != 0, topic, packet_id, properties, payload: reader.rest() })
     }
@@ -103,7 +104,11 @@ pub(super) fn read_packet_id(reader: &mut Reader<'_>) -> Result<PacketId, Decode
 }
 
 #[inline]
-fn check_topic<'a>(name: &'a str, properties: Properties<'a>) -> Result<Option<TopicName<'a>>, DecodeError> {
+fn check_topic<'a>(
+    name: &'a str,
+    scan: Scan,
+    properties: Properties<'a>,
+) -> Result<Option<TopicName<'a>>, DecodeError> {
     let mut alias = None;
     if !properties.is_empty() {
         for property in properties.iter() {
@@ -119,6 +124,6 @@ fn check_topic<'a>(name: &'a str, properties: Properties<'a>) -> Result<Option<T
     match (name.is_empty(), alias) {
         (true, Some(_)) => Ok(None),
         (true, None) => Err(DecodeError::Protocol("PUBLISH has neither topic name nor topic alias")),
-        (false, _) => TopicName::new(name).map(Some),
+        (false, _) => TopicName::with_scan(name, scan).map(Some),
     }
 }

@@ -7,7 +7,7 @@ pub use upgrade::Upgrade;
 
 use super::plain::Plain;
 use super::secure::Secure;
-use crate::base::limits::{CONTROL_FRAMES_PER_TURN, PACKET_SIZE_BEFORE_CONNECT, WEBSOCKET_MESSAGE_BYTES};
+use crate::base::limits::{CONTROL_FRAMES_PER_TURN, WEBSOCKET_MESSAGE_BYTES};
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -39,14 +39,15 @@ pub struct WebSocket {
 
 impl WebSocket {
     /// A connection whose upgrade is done; `read` are bytes that came behind the request.
-    fn new(stream: Secure, read: Vec<u8>, packet_size: usize) -> WebSocket {
+    fn new(stream: Secure, read: Vec<u8>, upgrade: &Upgrade) -> WebSocket {
+        let Upgrade { packet_size, packet_size_before_connect, .. } = *upgrade;
         let stream = Polled { stream, waker: Waker::noop().clone() };
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_AHEAD_BYTES)
             .write_buffer_size(0)
             .max_write_buffer_size(UNWRITTEN_BYTES)
-            .max_frame_size(Some(PACKET_SIZE_BEFORE_CONNECT as usize))
-            .max_message_size(Some(PACKET_SIZE_BEFORE_CONNECT as usize));
+            .max_frame_size(Some(packet_size_before_connect))
+            .max_message_size(Some(packet_size_before_connect));
         let frames = tungstenite::WebSocket::from_partially_read(stream, read, Role::Server, Some(config));
         let rest = Bytes::new();
         WebSocket { frames, rest, is_admitted: false, packet_size, is_ended: false, is_unflushed: false }

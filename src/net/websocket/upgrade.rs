@@ -27,6 +27,8 @@ pub struct Upgrade {
     pub origins: Origins,
     /// Bytes of the largest message of a client whose CONNECT was taken.
     pub packet_size: usize,
+    /// Bytes of the largest message before that.
+    pub packet_size_before_connect: usize,
 }
 
 impl Upgrade {
@@ -49,7 +51,7 @@ impl Upgrade {
             stream.shutdown().await?;
             return Err(io::Error::other(format!("a request for WebSocket was refused: {status}")));
         }
-        Ok(WebSocket::new(stream, rest, self.packet_size))
+        Ok(WebSocket::new(stream, rest, self))
     }
 
     fn answer(&self, request: &Request) -> Result<Response, StatusCode> {
@@ -137,7 +139,7 @@ mod tests {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
         );
         let (_, request) = Request::try_parse(head.as_bytes()).unwrap().unwrap();
-        let upgrade = Upgrade { origins: origins.clone(), packet_size: 1 };
+        let upgrade = Upgrade { origins: origins.clone(), packet_size: 1, packet_size_before_connect: 1 };
         upgrade.answer(&request).map_or_else(|status| status.as_u16(), |response| response.status().as_u16())
     }
 

@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
             }
             0xd0 => Received::Pingresp,
             0xe0 => Received::Disconnect { reason: self.reason()? },
-            0xf0 => Received::Auth { reason: self.reason()? },
+            0xf0 => Received::Auth { reason: self.byte()?, properties: self.properties()? },
             _ => return Err(format!("a packet that starts with {first:#04x}")),
         })
     }

@@ -1,7 +1,7 @@
 //! A WebSocket client whose binary messages are a stream of bytes.
 
-use crate::support::PATIENCE;
-use crate::support::stream::Stream;
+use super::PATIENCE;
+use super::stream::Stream;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};

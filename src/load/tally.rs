@@ -66,6 +66,7 @@ impl AddAssign for Faults {
 }
 
 /// Everything that arrived.
+#[derive(Debug)]
 pub struct Tally {
     publishers: usize,
     streams: Vec<Stream>,
@@ -73,7 +74,7 @@ pub struct Tally {
     faults: Faults,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Stream {
     next: u64,
     missing: BTreeSet<u64>,
@@ -131,5 +132,59 @@ impl Tally {
             faults.stray += distinct.saturating_sub(sent);
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(sequences: &[u64]) -> Tally {
+        let mut tally = Tally::new(1, 1);
+        for &sequence in sequences {
+            tally.arrived(0, Stamp { publisher: 0, sequence, sent_at_ns: 0 });
+        }
+        tally
+    }
+
+    #[test]
+    fn a_stamp_comes_back_as_it_was_written() {
+        let stamp = Stamp { publisher: 3, sequence: 1 << 40, sent_at_ns: u64::MAX };
+        let mut payload = [0; PAYLOAD_MIN];
+        stamp.write(&mut payload);
+        assert_eq!(Stamp::read(&payload), Some(stamp));
+        assert_eq!(Stamp::read(&payload[1..]), None);
+    }
+
+    #[test]
+    fn messages_in_order_are_no_fault() {
+        let tally = tally(&[0, 1, 2, 3]);
+        assert_eq!(tally.faults(|_, _| 4), Faults::default());
+        assert_eq!(tally.delivered(), 4);
+    }
+
+    #[test]
+    fn loss_is_counted_in_the_middle_and_at_the_end() {
+        assert_eq!(tally(&[0, 2]).faults(|_, _| 5), Faults { lost: 3, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_message_that_comes_late_is_reordered_and_not_lost() {
+        assert_eq!(tally(&[0, 2, 1]).faults(|_, _| 3), Faults { reordered: 1, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_message_that_comes_twice_is_a_duplicate_even_late() {
+        assert_eq!(
+            tally(&[0, 2, 1, 1, 0]).faults(|_, _| 3),
+            Faults { duplicated: 2, reordered: 1, ..Faults::default() }
+        );
+    }
+
+    #[test]
+    fn a_message_nobody_was_to_get_is_a_stray() {
+        let mut tally = tally(&[0]);
+        tally.arrived(0, Stamp { publisher: 9, sequence: 0, sent_at_ns: 0 });
+        assert_eq!(tally.faults(|_, _| 0), Faults { stray: 2, ..Faults::default() });
     }
 }

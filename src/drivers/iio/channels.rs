@@ -1,0 +1,117 @@
+//! Raw numbers, scales and offsets become values in the units people use. Pure.
+
+use crate::drivers::polled::{Channel, Files};
+use std::collections::BTreeSet;
+
+/// A kind of channel: the kernel's word, ours, the unit, the class, and the factor from the kernel's unit.
+type Kind = (&'static str, &'static str, &'static str, &'static str, f64);
+
+/// The kernel's units: thousandths of °C, %, V, A and W, kilopascal, lux.
+const KINDS: &[Kind] = &[
+    ("temp", "temperature", "°C", "temperature", 0.001),
+    ("humidityrelative", "humidity", "%", "humidity", 0.001),
+    ("pressure", "pressure", "hPa", "pressure", 10.0),
+    ("illuminance", "illuminance", "lx", "illuminance", 1.0),
+    ("voltage", "voltage", "V", "voltage", 0.001),
+    ("current", "current", "A", "current", 0.001),
+    ("power", "power", "W", "power", 0.001),
+    ("resistance", "resistance", "Ω", "", 1.0),
+    ("concentration_co2", "co2", "ppm", "carbon-dioxide", 10_000.0),
+    ("concentration_voc", "voc", "ppb", "volatile-organic-compounds", 10_000_000.0),
+    ("distance", "distance", "m", "distance", 1.0),
+    ("proximity", "proximity", "", "", 1.0),
+];
+
+/// The channels that these files hold, by their names.
+pub(in crate::drivers) fn channels(files: &Files) -> Vec<Channel> {
+    let bases: BTreeSet<&str> = files.keys().filter_map(|name| base(name)).collect();
+    bases.into_iter().filter_map(|base| channel(files, base)).collect()
+}
+
+/// `voltage0` of `in_voltage0_raw`.
+fn base(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("in_")?;
+    name.strip_suffix("_input").or_else(|| name.strip_suffix("_raw"))
+}
+
+fn channel(files: &Files, base: &str) -> Option<Channel> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (word, number) = match base.trim_end_matches(is_digit) {
+        // A gas is no number: concentration_co2.
+        _ if KINDS.iter().any(|(word, ..)| *word == base) => (base, ""),
+        word => (word, &base[word.len()..]),
+    };
+    let (word, id, unit, class, factor) = KINDS.iter().find(|(known, ..)| *known == word)?;
+    let id = if number.is_empty() { (*id).to_owned() } else { format!("{id}-{number}") };
+    let value = value(files, base, word).map(|value| round(value * factor));
+    Some(Channel::number(&id, unit, class, value))
+}
+
+/// What the driver has worked out, or (raw + offset) × scale; scale and offset may be those of the whole kind.
+fn value(files: &Files, base: &str, word: &str) -> Result<f64, String> {
+    if let Some(text) = files.get(&format!("in_{base}_input")) {
+        return parse(text);
+    }
+    let raw = parse(files.get(&format!("in_{base}_raw")).map_or("", String::as_str))?;
+    let of = |what: &str| {
+        let text = files.get(&format!("in_{base}_{what}")).or_else(|| files.get(&format!("in_{word}_{what}")));
+        text.map(|text| parse(text)).transpose()
+    };
+    Ok((raw + of("offset")?.unwrap_or(0.0)) * of("scale")?.unwrap_or(1.0))
+}
+
+fn parse(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| format!("`{}` is not a number", text.trim().escape_debug()))
+}
+
+/// To a millionth: beyond it lies only what multiplying adds.
+fn round(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let text = |channel: Channel| match channel.value {
+            Ok(value) => format!("{} {value}{}", channel.id, channel.unit.unwrap_or("")),
+            Err(why) => format!("{}: {why}", channel.id),
+        };
+        channels(&files).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn processed_channels_only_change_their_unit() {
+        let bme280 = [
+            ("in_temp_input", "21370\n"),
+            ("in_humidityrelative_input", "48123\n"),
+            ("in_pressure_input", "101.325\n"),
+        ];
+        assert_eq!(found(&bme280), ["humidity 48.123%", "pressure 1013.25hPa", "temperature 21.37°C"]);
+    }
+
+    #[test]
+    fn raw_channels_have_scale_and_offset_of_their_own_or_of_their_kind() {
+        let ads1115 = [
+            ("in_voltage0_raw", "8000\n"),
+            ("in_voltage0_scale", "0.125000000\n"),
+            ("in_voltage1_raw", "100\n"),
+            ("in_voltage_scale", "3\n"),
+            ("in_temp_raw", "100\n"),
+            ("in_temp_offset", "-20\n"),
+            ("in_temp_scale", "250\n"),
+            ("in_voltage0-voltage1_raw", "1\n"),
+        ];
+        assert_eq!(found(&ads1115), ["temperature 20°C", "voltage-0 1V", "voltage-1 0.3V"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_its_channel() {
+        assert_eq!(found(&[("in_temp_input", "x\n")]), ["temperature: `x` is not a number"]);
+        assert_eq!(found(&[("in_concentration_co2_raw", "0.08\n")]), ["co2 800ppm"]);
+        assert_eq!(found(&[("name", "bme280\n"), ("in_accel_x_raw", "1\n")]), [""; 0]);
+    }
+}

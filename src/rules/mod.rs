@@ -1,0 +1,3 @@
+//! Automation: what a house does by itself.
+
+pub mod expression;
