@@ -204,6 +204,7 @@ impl Broker {
             self.store.dirty_sessions.retain(|&dirty| dirty != key);
         }
         if session.is_stored {
+            self.store.unsettled.note(&session.client_id);
             self.store.open.change(Change::SessionEnded(session.number));
             self.store.open.forget_later(now);
         }

@@ -101,7 +101,6 @@ impl Broker {
         if !connect.will.as_ref().is_none_or(may_leave_will) {
             return self.refuse_connect(now, from, Some(connect.version), ReasonCode::NOT_AUTHORIZED);
         }
-        let mut must_be_kept = false;
         if let Some(old) = self.sessions.find(&client_id) {
             self.take_over(now, old);
         }
@@ -109,9 +108,9 @@ impl Broker {
         if connect.clean_start
             && let Some(old) = found.take()
         {
-            must_be_kept = self.sessions.at(old).is_stored;
             self.end_session(now, old);
         }
+        let mut must_be_kept = self.store.unsettled.contains(&client_id);
         let session_present = found.is_some();
         let key = match found {
             Some(key) => {
@@ -127,7 +126,7 @@ impl Broker {
         self.connack(from, connect, session_present, assigned, proof);
         self.counters.connects += 1;
         if must_be_kept {
-            // Only when the old session is gone for good, or its time no longer runs, may the client hear of it.
+            // Only when the old session is gone for good, or kept, or its time no longer runs, may the client hear of it.
             self.outboxes.gate(from);
             self.hold(from, Answer::Ungate);
         }
@@ -180,6 +179,7 @@ impl Broker {
         self.next_session = SessionNumber(number.0 + 1);
         let is_stored = expiry > 0;
         if is_stored {
+            self.store.unsettled.note(client_id);
             self.store.open.change(Change::SessionKept { number, client_id: client_id.into(), expiry });
             self.store.open.forget_later(now);
         }

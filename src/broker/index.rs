@@ -6,12 +6,14 @@ use super::ids::{MessageId, SessionKey, SessionNumber};
 use crate::base::limits::{INDEX_BYTES, INDEX_ROW_BYTES, INDEX_ROW_BYTES_MAX};
 
 /// What the next run will hold, and when it is due.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Index {
     /// The last message that a run covers.
     pub upto: MessageId,
     /// Bytes that a start would have to read behind it.
     bytes: usize,
+    /// Bytes at which the next run is due.
+    pub bytes_max: usize,
     /// Sessions that got messages since.
     touched: Vec<(SessionKey, SessionNumber)>,
     /// Sessions whose latest state lies in a row behind it.
@@ -21,7 +23,7 @@ pub struct Index {
 impl Index {
     /// Nothing is stored behind the message `upto`.
     pub fn new(upto: MessageId) -> Index {
-        Index { upto, ..Index::default() }
+        Index { upto, bytes: 0, bytes_max: INDEX_BYTES, touched: vec![], told: vec![] }
     }
 
     /// A session got its first message since the last run.
@@ -41,7 +43,7 @@ impl Index {
 
     /// Whether a start would have to read so much that a run is due.
     pub fn is_due(&self) -> bool {
-        self.bytes >= INDEX_BYTES
+        self.bytes >= self.bytes_max
     }
 }
 

@@ -46,10 +46,12 @@ mod shared;
 mod strangers;
 mod subscribe;
 mod subscriptions;
+mod sweep;
 mod sys;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod unsettled;
 pub mod will;
 
 pub use connection::{Arrival, Origin};
@@ -137,6 +139,8 @@ struct StoreSide {
     failures: u32,
     blocks: Blocks,
     index: Index,
+    /// A search for dead rows between living ones.
+    sweep: Option<sweep::Sweep>,
     /// The first message that was stored since the start.
     first_of_run: MessageId,
     /// Deliveries of stored messages that were completed since the last group.
@@ -146,6 +150,8 @@ struct StoreSide {
     waiting: Vec<SessionKey>,
     /// Topics whose QoS 0 retained message changed and is not yet written.
     dirty_retained: std::collections::BTreeSet<Box<str>>,
+    /// Sessions whose beginning or end is not committed.
+    unsettled: unsettled::Unsettled,
     stopping: bool,
 }
 
@@ -168,6 +174,12 @@ impl Broker {
     /// Says what holds for the clients of each listener, in the order of their ids. Told before the first opens.
     pub fn set_listeners(&mut self, rules: Vec<ListenerRules>) {
         self.listeners = Listeners::new(rules);
+    }
+
+    /// A start is to read no more than about so many bytes of what was stored last; by default
+    /// [`INDEX_BYTES`](crate::base::limits::INDEX_BYTES).
+    pub fn set_index_bytes(&mut self, bytes: usize) {
+        self.store.index.bytes_max = bytes;
     }
 
     /// Takes bytes that came over a connection and handles every whole packet in them.
@@ -246,7 +258,8 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
-        if !self.replaying.is_empty() || self.orphans.are_due() {
+        let is_sweeping = self.store.sweep.as_ref().is_some_and(sweep::Sweep::is_marking);
+        if !self.replaying.is_empty() || self.orphans.are_due() || is_sweeping {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };

@@ -184,7 +184,9 @@ impl Broker {
     ) -> bool {
         let is_cleared = parts.payload.is_empty();
         if is_cleared {
-            if !self.retained.clear(parts.topic) {
+            // Where nothing is retained the store may still have a message: its end was not written yet. A clear that
+            // is confirmed waits for that; on a topic that is not in the store it writes nothing.
+            if !self.retained.clear(parts.topic) && parts.qos == QoS::AtMostOnce {
                 return false;
             }
         } else {

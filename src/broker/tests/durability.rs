@@ -269,3 +269,41 @@ fn payload(got: &Got) -> String {
         other => panic!("expected a message, got {other:?}"),
     }
 }
+
+#[test]
+fn a_clear_is_confirmed_only_when_the_store_has_nothing_retained() {
+    let mut bench = pair(Version::V5, QoS::AtMostOnce);
+    bench.publish_with(0, "a", "x", QoS::AtLeastOnce, 1, true);
+    bench.commit();
+    // The first clear waits a minute for others, so the second finds nothing in memory, but the store still has it.
+    bench.publish_with(0, "a", "", QoS::AtMostOnce, 0, true);
+    bench.got(0);
+    bench.publish_with(0, "a", "", QoS::AtLeastOnce, 2, true);
+    assert_eq!(bench.got(0), []);
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 2, SUCCESS)]);
+    assert!(bench.disk.memory.retained.is_empty());
+}
+
+#[test]
+fn that_a_session_is_absent_is_told_when_a_power_cut_cannot_bring_it_back() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.connect_with(1, "reader", Version::V5, |connect| connect.clean_start = false);
+    // It goes on with an expiry of 0, so it ends with the connection.
+    bench.got(1);
+    bench.lose(1);
+    assert_eq!(bench.connect(2, "reader", Version::V311), []);
+    bench.commit();
+    assert_eq!(bench.got(2), [Got::Connack { present: false, reason: SUCCESS }]);
+}
+
+#[test]
+fn that_a_session_is_present_is_told_when_a_power_cut_cannot_take_it() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    assert_eq!(bench.connect(2, "new", Version::V311), [Got::Connack { present: false, reason: SUCCESS }]);
+    bench.lose(2);
+    assert_eq!(bench.connect(2, "new", Version::V311), []);
+    bench.commit();
+    assert_eq!(bench.got(2), [Got::Connack { present: true, reason: SUCCESS }]);
+}
