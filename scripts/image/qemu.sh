@@ -25,6 +25,8 @@ case $emulator in
             -serial chardev:console -device pci-serial,chardev=serial
         ;;
     raspi3b) # its console is the second of its own serial ports
+        # QEMU's model of the Pi's watchdog resets the board as soon as it is started.
+        fdtput -t s "$boot/bcm2837-rpi-3-b.dtb" /soc/watchdog@7e100000 status disabled
         exec qemu-system-aarch64 -machine raspi3b "$@" -kernel "$boot/u-boot.bin" -dtb "$boot/bcm2837-rpi-3-b.dtb" \
             -drive "if=sd,file=$card,format=raw" -device usb-net,netdev=lan \
             -serial null -serial chardev:console -device usb-serial,chardev=serial,always-plugged=on

@@ -12,11 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// Everything that the builder, the board and the far ends are made of, as commands.
-const TOOLS: [&str; 16] = [
+const TOOLS: [&str; 17] = [
     "aarch64-linux-gnu-gcc",
     "apt-get",
     "cpio",
     "depmod",
+    "fdtput",
     "genimage",
     "mcopy",
     "mkfs.vfat",
