@@ -6,6 +6,7 @@
 mod acl;
 mod backup;
 mod bench;
+mod bus;
 mod check;
 mod client;
 mod device;
@@ -14,6 +15,7 @@ mod image;
 mod import;
 mod log;
 mod publish;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -99,6 +101,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
+    /// Record what comes in at a serial port.
+    Record(record::RecordArgs),
+    /// Examine the buses of the running gateway.
+    Bus(bus::BusArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -129,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Image(args) => image::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Bus(args) => bus::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
