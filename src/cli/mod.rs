@@ -6,6 +6,7 @@
 mod acl;
 mod backup;
 mod bench;
+mod bus;
 mod check;
 mod client;
 mod device;
@@ -13,6 +14,7 @@ mod failsafe;
 mod import;
 mod log;
 mod publish;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -93,6 +95,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
+    /// Record what comes in at a serial port.
+    Record(record::RecordArgs),
+    /// Examine the buses of the running gateway.
+    Bus(bus::BusArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -121,6 +127,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Bus(args) => bus::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),
