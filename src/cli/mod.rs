@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod device;
 mod failsafe;
+mod image;
 mod import;
 mod log;
 mod publish;
@@ -22,6 +23,7 @@ mod request;
 mod run;
 mod secret;
 mod subscribe;
+mod update;
 mod user;
 mod users_file;
 mod wiring;
@@ -91,6 +93,10 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Update the card's system, or go back.
+    Update(update::UpdateArgs),
+    /// Make what belongs to the card.
+    Image(image::ImageArgs),
     /// Make a copy of the store, or put one back.
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
@@ -125,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Update(args) => update::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Record(args) => record::run(&args),
