@@ -23,6 +23,7 @@ impl Broker {
         let key = connected.session;
         let identifier = subscribe.identifier().unwrap_or(0);
         let (mut reasons, mut made) = (vec![], vec![]);
+<<<<<<< HEAD
         for &(filter, options) in &subscribe.filters {
             let plain = filter.shared().ok().flatten().map_or(filter, |shared| shared.filter);
             let made_one = if is_private(plain.as_str()) && self.origin(from).is_network() {
@@ -31,6 +32,10 @@ impl Broker {
                 self.subscribe_one(key, filter, options, identifier)
             };
             match made_one {
+=======
+        for (filter, options) in subscribe.filters.iter() {
+            match self.subscribe_one(key, filter, options, identifier) {
+>>>>>>> main
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
                     let is_shared = filter.shared().is_ok_and(|shared| shared.is_some());
@@ -97,7 +102,7 @@ impl Broker {
         let Some(connected) = self.connected(from) else { return };
         let key = connected.session;
         let is_stored = self.sessions.at(key).is_stored;
-        let reasons = unsubscribe.filters.iter().map(|&filter| self.unsubscribe_one(key, filter)).collect();
+        let reasons = unsubscribe.filters.iter().map(|filter| self.unsubscribe_one(key, filter)).collect();
         let answer = Answer::Unsuback(Unsuback { packet_id: unsubscribe.packet_id, reasons });
         if is_stored {
             self.hold(from, answer);

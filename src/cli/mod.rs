@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod device;
 mod failsafe;
+mod image;
 mod import;
 mod log;
 mod publish;
@@ -24,6 +25,7 @@ mod run;
 mod secret;
 mod simulate;
 mod subscribe;
+mod update;
 mod user;
 mod users_file;
 mod wiring;
@@ -97,6 +99,10 @@ enum Command {
     Rule(Box<rule::RuleArgs>),
     /// Run rules over recorded traffic and show what would differ.
     Simulate(simulate::SimulateArgs),
+    /// Update the card's system, or go back.
+    Update(update::UpdateArgs),
+    /// Make what belongs to the card.
+    Image(image::ImageArgs),
     /// Make a copy of the store, or put one back.
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
@@ -133,6 +139,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Rule(args) => rule::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Update(args) => update::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Record(args) => record::run(&args),
