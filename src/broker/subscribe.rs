@@ -23,8 +23,7 @@ impl Broker {
         let key = connected.session;
         let identifier = subscribe.identifier().unwrap_or(0);
         let (mut reasons, mut made) = (vec![], vec![]);
-<<<<<<< HEAD
-        for &(filter, options) in &subscribe.filters {
+        for (filter, options) in subscribe.filters.iter() {
             let plain = filter.shared().ok().flatten().map_or(filter, |shared| shared.filter);
             let made_one = if is_private(plain.as_str()) && self.origin(from).is_network() {
                 Err(ReasonCode::NOT_AUTHORIZED)
@@ -32,10 +31,6 @@ impl Broker {
                 self.subscribe_one(key, filter, options, identifier)
             };
             match made_one {
-=======
-        for (filter, options) in subscribe.filters.iter() {
-            match self.subscribe_one(key, filter, options, identifier) {
->>>>>>> main
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
                     let is_shared = filter.shared().is_ok_and(|shared| shared.is_some());
