@@ -174,6 +174,15 @@ pub const INDEX_MERGED_BYTES: usize = 64 << 10;
 /// Messages of ended sessions that are let go in one turn.
 pub const RELEASED_PER_TURN: usize = 4_096;
 
+/// Dead rows in blocks that something else keeps, from which on they are searched for: a few megabytes.
+pub const SPARSE_ROWS: u64 = 16_384;
+
+/// Messages that are looked at in one turn of that search, and those of one session more.
+pub const SWEPT_PER_TURN: usize = 16_384;
+
+/// Blocks whose dead rows one group tells.
+pub const SWEPT_BLOCKS_PER_GROUP: usize = 64;
+
 /// Rows of the store that one transaction deletes at least, if there are so many to delete.
 pub const TRASH_ROWS_MIN: usize = 64;
 

@@ -3,7 +3,7 @@
 //! Rows are not deleted one by one: when the count of a block falls to zero, the whole range of numbers goes.
 
 use super::ids::MessageId;
-use crate::base::limits::BLOCK_MESSAGES;
+use crate::base::limits::{BLOCK_MESSAGES, SPARSE_ROWS};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Blocks {
     live: HashMap<u64, Block, FixedState>,
+    /// Sums over all blocks.
+    all: Block,
     /// Row of states → sessions whose latest state it holds.
     rows: BTreeMap<MessageId, u32>,
     dead: Vec<u64>,
@@ -23,13 +25,29 @@ pub struct Blocks {
 #[derive(Clone, Copy, Debug, Default)]
 struct Block {
     /// Receivers that have not completed a message in it, and rows of states that hold.
-    live: u32,
+    live: u64,
+    /// Rows that lie in it.
+    rows: u64,
 }
 
 impl Blocks {
     /// `count` receivers of a stored message are alive.
     pub fn add(&mut self, id: MessageId, count: u32) {
-        self.live.entry(block(id)).or_default().live += count;
+        self.add_all(block(id), u64::from(count), 1);
+    }
+
+    fn add_all(&mut self, block: u64, live: u64, rows: u64) {
+        let known = self.live.entry(block).or_default();
+        (known.live, known.rows) = (known.live + live, known.rows + rows);
+        (self.all.live, self.all.rows) = (self.all.live + live, self.all.rows + rows);
+    }
+
+    /// Receivers that a restart finds alive in the blocks from `first` on. How many rows lie there is not known.
+    pub fn restore(&mut self, first: u64, live: &[u32]) {
+        for (block, &live) in (first..).zip(live).filter(|(_, live)| **live > 0) {
+            let rows = if self.live.contains_key(&block) { 0 } else { BLOCK_MESSAGES };
+            self.add_all(block, u64::from(live), rows);
+        }
     }
 
     /// A receiver of a stored message completed it.
@@ -38,8 +56,9 @@ impl Blocks {
         let block = block(id);
         let Some(known) = self.live.get_mut(&block) else { return };
         known.live -= 1;
+        self.all.live -= 1;
         if known.live == 0 {
-            self.live.remove(&block);
+            // It may come alive again before its rows go.
             self.dead.push(block);
         }
     }
@@ -58,6 +77,33 @@ impl Blocks {
             self.rows.remove(&row);
             self.release(row);
         }
+    }
+
+    /// Whether so many dead rows lie in blocks that something else keeps that they are worth a search.
+    pub fn are_sparse(&self) -> bool {
+        let dead = self.all.rows.saturating_sub(self.all.live);
+        dead > SPARSE_ROWS && dead > self.all.live
+    }
+
+    /// Blocks before `until` that certainly have dead rows, the first last.
+    pub fn sparse_before(&self, until: u64) -> Vec<u64> {
+        let sparse = self.live.iter().filter(|(block, known)| **block < until && known.rows > known.live);
+        let mut blocks: Vec<u64> = sparse.map(|(block, _)| *block).collect();
+        blocks.sort_unstable_by(|one, other| other.cmp(one));
+        blocks
+    }
+
+    /// The dead rows of a block are told: so many are left. Tells whether the block is still there.
+    pub fn note_swept(&mut self, block: u64, rows: u32) -> bool {
+        let Some(known) = self.live.get_mut(&block) else { return false };
+        self.all.rows = self.all.rows - known.rows + u64::from(rows);
+        known.rows = rows.into();
+        true
+    }
+
+    /// The rows of states that hold for someone.
+    pub fn rows(&self) -> impl Iterator<Item = MessageId> {
+        self.rows.keys().copied()
     }
 
     /// A restart has counted everything that is alive: what lies between, from `first` up to `next`, can go.
@@ -79,18 +125,18 @@ impl Blocks {
     /// about to be written: what is in it is not counted yet, so its block is left alone.
     pub fn take_trash(&mut self, open: MessageId) -> Vec<(MessageId, MessageId)> {
         let open = block(open);
-        let (live, mut kept, mut trash) = (&self.live, vec![], std::mem::take(&mut self.gaps));
+        let (mut kept, mut trash) = (vec![], std::mem::take(&mut self.gaps));
         self.dead.sort_unstable();
         self.dead.dedup();
         for dead in self.dead.drain(..) {
-            if live.contains_key(&dead) {
-                continue;
-            }
+            let Some(&Block { live: 0, rows }) = self.live.get(&dead) else { continue };
             // The block that is being filled may come alive again.
             if dead >= open {
                 kept.push(dead);
                 continue;
             }
+            self.live.remove(&dead);
+            self.all.rows -= rows;
             let (first, last) = (MessageId(dead * BLOCK_MESSAGES), MessageId((dead + 1) * BLOCK_MESSAGES - 1));
             match trash.last_mut() {
                 Some((_, before)) if before.next() == first => *before = last,

@@ -18,6 +18,7 @@ impl Broker {
     /// Hands the open group over if the writer is free and the group is due.
     pub(super) fn turn_end(&mut self, now: Moment) {
         self.release_orphans(now);
+        self.sweep();
         if self.store.is_writing || self.store.failed.is_some() {
             return;
         }
@@ -42,7 +43,7 @@ impl Broker {
             self.count_blocks(&group, &dirty);
             group
         };
-        if self.store.blocks.has_trash(self.store.open.group().first) {
+        if self.store.blocks.has_trash(self.store.open.group().first) || self.store.sweep.is_some() {
             self.store.open.forget_later(now);
         }
         if !group.is_empty() {
@@ -51,7 +52,8 @@ impl Broker {
     }
 
     fn take_group(&mut self, now: Moment, states: Vec<SessionState>) -> Box<Group> {
-        let trash = self.store.blocks.take_trash(self.store.open.group().first);
+        let mut trash = self.store.blocks.take_trash(self.store.open.group().first);
+        trash.extend(self.take_swept());
         let mut group = self.store.open.take(now, states);
         self.store.unsettled.taken();
         (group.trash, group.completed) = (trash, std::mem::take(&mut self.store.completed));

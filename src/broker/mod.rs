@@ -46,6 +46,7 @@ mod shared;
 mod strangers;
 mod subscribe;
 mod subscriptions;
+mod sweep;
 mod sys;
 #[cfg(test)]
 mod tests;
@@ -138,6 +139,8 @@ struct StoreSide {
     failures: u32,
     blocks: Blocks,
     index: Index,
+    /// A search for dead rows between living ones.
+    sweep: Option<sweep::Sweep>,
     /// The first message that was stored since the start.
     first_of_run: MessageId,
     /// Deliveries of stored messages that were completed since the last group.
@@ -255,7 +258,8 @@ impl Broker {
     /// When [`Input::Tick`] is wanted at the latest.
     #[inline]
     pub fn next_deadline(&self) -> Option<Moment> {
-        if !self.replaying.is_empty() || self.orphans.are_due() {
+        let is_sweeping = self.store.sweep.as_ref().is_some_and(sweep::Sweep::is_marking);
+        if !self.replaying.is_empty() || self.orphans.are_due() || is_sweeping {
             return Some(Moment::START);
         }
         let group = if self.store.is_writing || self.store.failed.is_some() { None } else { self.store.open.due() };

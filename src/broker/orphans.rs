@@ -43,6 +43,13 @@ impl Orphans {
         }
     }
 
+    /// The stored messages that are still to be let go or read.
+    pub fn messages(&self) -> impl Iterator<Item = MessageId> {
+        self.all.iter().flat_map(|orphan| {
+            orphan.shared.iter().map(|(id, _)| *id).chain(orphan.queue.iter().map(|waiting| waiting.id))
+        })
+    }
+
     /// Whether there is something to do at once.
     pub fn are_due(&self) -> bool {
         self.all.front().is_some_and(|orphan| !orphan.is_loading)

@@ -117,6 +117,23 @@ impl Queue {
         self.length += 1;
     }
 
+    /// Appends all that [`Packed`] bytes hold, which begin behind `since`; tells each. The coding is the same but for
+    /// the first message, so that the rest is copied as it is.
+    pub fn append(&mut self, bytes: &[u8], since: MessageId, mut tell: impl FnMut(Waiting)) {
+        let (mut cursor, mut rest) = (Cursor { id: since, size: 0 }, bytes.iter());
+        let Some(first) = cursor.decode(&mut rest.by_ref().copied()) else { return };
+        self.push(first);
+        tell(first);
+        let (tail, mut length) = (rest.as_slice(), 0);
+        while let Some(waiting) = cursor.decode(&mut rest.by_ref().copied()) {
+            length += 1;
+            tell(waiting);
+        }
+        self.bytes.extend(tail);
+        self.length += length;
+        self.back = cursor;
+    }
+
     /// The first message.
     pub fn front(&self) -> Option<Waiting> {
         let mut cursor = self.front;
@@ -253,6 +270,23 @@ mod tests {
         queue.pop();
         queue.push(waiting(12, 5, FilterId::NONE));
         assert_eq!(ids(&queue), [12]);
+    }
+
+    #[test]
+    fn what_was_packed_is_appended_as_it_is() {
+        let mut queue = Queue::default();
+        queue.push(waiting(900, 3, FilterId::NONE));
+        let mut packed = Packed::new(MessageId(1_000));
+        let all = [(1_001, 7), (1_500, 0), (70_000, 9)];
+        for (id, size) in all {
+            packed.push(MessageId(id), size);
+        }
+        let mut told = vec![];
+        queue.append(&packed.into_bytes(), MessageId(1_000), |waiting| told.push(waiting.id.0));
+        assert_eq!(told, [1_001, 1_500, 70_000]);
+        queue.push(waiting(70_001, 5, FilterId::NONE));
+        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|w| (w.id.0, w.size)).collect();
+        assert_eq!(left, [(900, 3), (1_001, 7), (1_500, 0), (70_000, 9), (70_001, 5)]);
     }
 
     #[test]

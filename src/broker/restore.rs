@@ -12,7 +12,7 @@ use super::subscriptions::{Subscriber, Subscriptions};
 use super::timers::{Timer, Timers};
 use super::{Broker, Counters, StoreSide};
 use crate::base::Moment;
-use crate::base::limits::Limits;
+use crate::base::limits::{BLOCK_MESSAGES, Limits};
 use crate::mqtt::PacketId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -199,17 +199,28 @@ impl Broker {
 
     /// Enters the messages of an index run; tells how many are still wanted.
     fn remember_run(&mut self, run: &Run, keys: &Keys, states: &States<'_>) -> usize {
+        let first_block = run.since.0 / BLOCK_MESSAGES;
+        let (first, inflight) = (self.first_packet_id(), usize::from(self.limits.inflight));
+        // Counted here first: a look into the table of blocks for each message would take longer than all the rest.
+        let mut live = vec![0_u32; (run.upto.0 / BLOCK_MESSAGES - first_block + 1) as usize];
         let mut queued = 0;
         for segment in &run.segments {
             let Some(&key) = keys.get(&segment.session) else { continue };
             let state = states.get(&segment.session).map(|(_, state)| *state);
-            for (id, size) in segment.messages(run.since) {
-                queued += usize::from(self.enter_remembered(key, state, id, size, None));
+            let session = self.sessions.at_mut(key);
+            let is_first = session.outgoing.is_none();
+            let outgoing = session.outgoing(first);
+            if is_first && let Some(state) = state {
+                outgoing.resume(state);
             }
-            if let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing {
-                outgoing.set_next_packet_id(segment.next_packet_id);
-            }
+            outgoing.remember_all(segment, run.since, state, inflight, |id| {
+                queued += 1;
+                if let Some(count) = live.get_mut((id.0 / BLOCK_MESSAGES - first_block) as usize) {
+                    *count += 1;
+                }
+            });
         }
+        self.store.blocks.restore(first_block, &live);
         queued
     }
 
@@ -274,6 +285,7 @@ impl StoreSide {
             blocks: Blocks::default(),
             index: Index::new(memory.runs.last().map_or(MessageId::NONE, |run| run.upto)),
             completed: 0,
+            sweep: None,
             first_of_run: memory.next_message,
             dirty_sessions: vec![],
             waiting: vec![],

@@ -64,7 +64,7 @@ impl Trash {
                 let end = (row.unsigned_abs() + BLOCK_MESSAGES - 1).min(last.0);
                 let sql = "DELETE FROM msg WHERE id BETWEEN ?1 AND ?2";
                 let rows = connection.prepare_cached(sql)?.execute([row, signed(end)])?;
-                left = left.saturating_sub(rows);
+                left = left.saturating_sub(rows.max(1));
                 at = MessageId(end + 1);
             }
             deleted.ranges += 1;

@@ -1,7 +1,7 @@
 //! What the store is told of a session's messages, and how they come back at a start.
 
 use super::{Outgoing, Progress, Resumed};
-use crate::broker::change::SessionState;
+use crate::broker::change::{Segment, SessionState};
 use crate::broker::ids::MessageId;
 use crate::broker::queue::{Packed, Waiting};
 use crate::broker::subscriptions::FilterId;
@@ -69,13 +69,41 @@ impl Outgoing {
         self.next_packet_id = next.unwrap_or(self.next_packet_id);
     }
 
+    /// Appends the messages of a segment of the index, which begins behind `since`, that the session is not done with;
+    /// tells each.
+    pub fn remember_all(
+        &mut self,
+        segment: &Segment,
+        since: MessageId,
+        state: Option<&SessionState>,
+        inflight: usize,
+        mut tell: impl FnMut(MessageId),
+    ) {
+        let is_whole = |first: MessageId| state.is_none_or(|state| state.first <= first && state.done.is_empty());
+        if segment.messages(since).next().is_some_and(|(first, _)| is_whole(first)) {
+            let (open, open_bytes) = (&mut self.open, &mut self.open_bytes);
+            let resumed = self.resumed.get_or_insert_default();
+            self.queue.append(&segment.bytes, since, |waiting| {
+                if *open < inflight {
+                    resumed.sent_until = waiting.id;
+                }
+                *open += 1;
+                *open_bytes += u64::from(waiting.size);
+                tell(waiting.id);
+            });
+        } else {
+            for (id, size) in segment.messages(since) {
+                if state.is_none_or(|state| !state.is_done(id)) {
+                    self.remember(id, size, inflight, None);
+                    tell(id);
+                }
+            }
+        }
+        self.next_packet_id = segment.next_packet_id;
+    }
+
     /// Everything that was remembered so far is in index runs.
     pub fn mark_indexed(&mut self) {
         self.queue.mark_indexed();
-    }
-
-    /// The next message gets this packet identifier.
-    pub fn set_next_packet_id(&mut self, id: PacketId) {
-        self.next_packet_id = id;
     }
 }

@@ -170,3 +170,31 @@ fn a_long_queue_of_an_ended_session_is_let_go_in_slices() {
     let first = readers.bench.disk.memory.messages.first().map_or(MessageId::NONE, |(id, _, _)| *id);
     assert!(first > MessageId(9_000), "the first row is {first:?}");
 }
+
+#[test]
+fn a_reader_that_sleeps_does_not_keep_the_rows_of_others() {
+    let mut readers = Readers::new(2);
+    let mut random = Random(7);
+    for round in 0..100 {
+        readers.publish(1);
+        for _ in 0..200 {
+            readers.publish(2);
+        }
+        let got = readers.bench.connect(2, "reader-2", Version::V311);
+        let mut left: VecDeque<Got> = got.into_iter().skip(1).collect();
+        while let Some(Got::Publish { id, .. }) = left.pop_front() {
+            readers.bench.ack(2, Puback, id);
+            left.extend(readers.bench.got(2));
+            readers.waiting[1].pop_front();
+        }
+        assert!(readers.waiting[1].is_empty(), "round {round}");
+        readers.bench.lose(2);
+        readers.bench.pass(Duration::from_secs(2));
+    }
+    readers.bench.pass(Duration::from_mins(1));
+    let rows = readers.bench.disk.memory.messages.len();
+    assert!(rows < 10_000, "{rows} rows are left of 20,100, of which 100 are wanted");
+    readers.restart();
+    readers.read(1, usize::MAX, &mut random);
+    assert!(readers.waiting[0].len() < 100);
+}
