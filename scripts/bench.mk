@@ -2,7 +2,7 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench gates
+.PHONY: bench gates growth
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
@@ -11,3 +11,7 @@ bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--he
 gates: ## count instructions and system calls for each message; fails where a bound is not kept
 	scripts/setup.sh gates
 	cargo bench --bench compare -- --gates $(ARGS)
+
+growth: ## measure how cost grows and draw it into docs/growth; takes half an hour
+	scripts/setup.sh bench
+	cargo bench --bench compare -- --growth docs/growth --seconds 1 $(ARGS)

@@ -13,6 +13,7 @@ mod daemon {
     mod delivery;
     mod demo;
     mod disk;
+    mod exactly_once;
     mod kill9;
     mod limits;
     mod malformed;
@@ -22,5 +23,6 @@ mod daemon {
     mod retained;
     mod sessions;
     mod subscriptions;
+    mod truth;
     mod wills;
 }

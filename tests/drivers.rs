@@ -2,6 +2,7 @@
 #![cfg(feature = "daemon")]
 
 mod drivers {
+    mod discovery;
     mod gpio;
     mod hub;
     mod line;

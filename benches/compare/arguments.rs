@@ -46,6 +46,9 @@ pub struct Arguments {
     /// Only counts instructions and system calls for each message; exits with 1 if a bound is not kept.
     #[arg(long)]
     pub gates: bool,
+    /// Only measures how cost grows, and writes plots and a page into DIRECTORY.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub growth: Option<PathBuf>,
     /// Does this work of the library, for counting, and nothing else.
     #[arg(long, value_enum, hide = true)]
     pub work: Option<Work>,

@@ -15,9 +15,11 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::socket::{READ_BUFFER, Socket};
+use crate::socket::Socket;
 use crate::wire::{self, Packet, QoS};
 
+/// Size of the buffer that all clients read into, and so the largest packet that can arrive, in bytes.
+const READ_BUFFER: usize = 320 * 1024;
 /// Readiness events taken in one turn.
 const EVENTS_PER_TURN: usize = 1024;
 /// Connections being opened at one time: well below the usual listen backlog of 100.

@@ -22,6 +22,9 @@ const _: () = assert!(PAYLOAD >= PAYLOAD_MIN);
 pub const WINDOW: usize = 20;
 /// Deliveries under way in a closed loop, over all connections …
 const OUTSTANDING: u64 = 1000;
+/// … fewer if they are large, so that no broker has to hold or drop much, …
+const OUTSTANDING_BYTES: u64 = 4 << 20;
+const OUTSTANDING_MIN: u64 = 20;
 /// … and for each subscriber of a fan-out.
 const OUTSTANDING_PER_SUBSCRIBER: u64 = 20;
 /// How long nothing may arrive at the end before what is missing counts as lost.
@@ -34,7 +37,7 @@ pub fn measure(
     broker: &Broker,
     interrupt: &Interrupt,
 ) -> Result<Sample, Failure> {
-    let (mut fleet, mut flow) = connect((shape, qos, rate), broker, interrupt)?;
+    let (mut fleet, mut flow) = connect((shape, qos, rate), effort.payload, broker, interrupt)?;
     flow.begin();
     flow.run(&mut fleet, effort.warm_up)?;
     let before = Reading::take(broker, &flow)?;
@@ -52,7 +55,7 @@ pub fn send(
     broker: &Broker,
     interrupt: &Interrupt,
 ) -> Result<Faults, Failure> {
-    let (mut fleet, mut flow) = connect((shape, qos, rate), broker, interrupt)?;
+    let (mut fleet, mut flow) = connect((shape, qos, rate), PAYLOAD, broker, interrupt)?;
     flow.messages_max = messages;
     flow.begin();
     let mut progress = (0, Instant::now());
@@ -71,11 +74,12 @@ pub fn send(
 
 fn connect<'a>(
     (shape, qos, rate): (Shape, QoS, Option<u32>),
+    payload: usize,
     broker: &Broker,
     interrupt: &'a Interrupt,
 ) -> Result<(Fleet<'a>, Flow), Failure> {
     let mut fleet = Fleet::new(broker.address(), interrupt)?;
-    let mut flow = Flow::new(shape, qos, rate);
+    let mut flow = Flow::new(shape, qos, rate, payload);
     fleet.admit(&subscribers(shape, qos), &mut flow)?;
     fleet.admit(&Introduction::publishers(shape.publishers()), &mut flow)?;
     if let Some(rate) = rate {
@@ -107,7 +111,7 @@ struct Flow {
     tally: Tally,
     /// ns from write to read; kept only where messages come at a rate.
     latencies: Vec<u64>,
-    payload: [u8; PAYLOAD],
+    payload: Vec<u8>,
 }
 
 struct Publisher {
@@ -118,7 +122,7 @@ struct Publisher {
 }
 
 impl Flow {
-    fn new(shape: Shape, qos: QoS, rate: Option<u32>) -> Self {
+    fn new(shape: Shape, qos: QoS, rate: Option<u32>, payload: usize) -> Self {
         let publisher = |index| Publisher { topic: shape.topic(index), sequence: 0, packet_id: 0, unacknowledged: 0 };
         Self {
             shape,
@@ -131,7 +135,7 @@ impl Flow {
             began: Instant::now(),
             tally: Tally::new(shape.publishers(), shape.subscribers()),
             latencies: Vec::new(),
-            payload: [b'.'; PAYLOAD],
+            payload: vec![b'.'; payload.max(PAYLOAD_MIN)],
         }
     }
 
@@ -189,7 +193,9 @@ impl Flow {
     fn outstanding_max(&self) -> u64 {
         match self.shape {
             Shape::FanOut(subscribers) => OUTSTANDING_PER_SUBSCRIBER * subscribers as u64,
-            Shape::FanIn(_) | Shape::Pairs(_) => OUTSTANDING,
+            Shape::FanIn(_) | Shape::Pairs(_) => {
+                (OUTSTANDING_BYTES / self.payload.len() as u64).clamp(OUTSTANDING_MIN, OUTSTANDING)
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 //! | `fleet`, `socket`, `wire` | many client connections on one thread, one connection, packets |
 //! | `numbers` | medians; what is counted exactly is counted by `gatehouse::load` |
 //! | `gates` | instructions and system calls for each message, counted |
+//! | `growth`, `plot` | how cost grows, drawn |
 //! | `peer`, `process`, `floor` | the brokers, a broker as a process, our own lower limit |
 //! | `results`, `report`, `machine` | medians and verdicts, table, page and JSON |
 //! | `interrupt`, `failure` | ways a measurement ends early |
@@ -24,6 +25,7 @@ mod fleet;
 mod floor;
 mod gates;
 mod goals;
+mod growth;
 mod idle;
 mod interrupt;
 mod live;
@@ -31,6 +33,7 @@ mod machine;
 mod numbers;
 mod offline;
 mod peer;
+mod plot;
 mod process;
 mod report;
 mod results;
@@ -61,6 +64,8 @@ use gatehouse::load::Faults;
 
 /// Where brokers keep their files: on the disk of the build, since a temporary directory may be memory.
 const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
+/// Clients at the end of the way in which connections grow.
+const GROWN_CLIENTS: u64 = 10_000;
 /// Descriptors beside those of the clients.
 const SPARE_DESCRIPTORS: u64 = 200;
 
@@ -72,7 +77,8 @@ fn main() -> ExitCode {
             work.run(arguments.times);
             Ok(true)
         }
-        (None, None) if arguments.gates => count(&arguments),
+        (None, None) if arguments.gates => count(&arguments).map(|gates| gates.are_met()),
+        (None, None) if arguments.growth.is_some() => grow(&arguments),
         (None, None) => compare(&arguments),
     };
     match ended {
@@ -87,12 +93,7 @@ fn main() -> ExitCode {
 
 /// Runs what `arguments` ask for; whether every run came to its end and Gatehouse did nothing wrong with messages.
 fn compare(arguments: &Arguments) -> Result<bool, Failure> {
-    let bench = Bench {
-        programs: Programs::new(arguments.gatehouse.clone(), arguments.mosquitto.clone())?,
-        interrupt: Interrupt::new()?,
-        effort: arguments.effort(),
-        machine: Machine::read(),
-    };
+    let bench = Bench::new(arguments)?;
     allow_descriptors(bench.effort.idle_clients as u64 + SPARE_DESCRIPTORS)?;
     let peers = bench.present(&arguments.peers())?;
     let scenarios = arguments.scenarios();
@@ -100,7 +101,9 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
     let (results, is_complete) = bench.run_all(&peers, &scenarios, rounds)?;
     let rows = goals::rows(&scenarios);
     let versions: Vec<_> = peers.iter().map(|peer| (*peer, peer.version(&bench.programs))).collect();
+    let counted = if arguments.write.is_some() { count(arguments)?.table() } else { String::new() };
     let report = Report {
+        counted: &counted,
         results: &results,
         rows: &rows,
         versions: &versions,
@@ -120,14 +123,24 @@ fn compare(arguments: &Arguments) -> Result<bool, Failure> {
     Ok(is_complete && results.faults(Peer::Gatehouse) == Faults::default())
 }
 
-/// Counts instructions and system calls; whether all bounds are kept.
-fn count(arguments: &Arguments) -> Result<bool, Failure> {
+/// Counts instructions and system calls.
+fn count(arguments: &Arguments) -> Result<Gates, Failure> {
     let programs = Programs::new(arguments.gatehouse.clone(), arguments.mosquitto.clone())?;
     let interrupt = Interrupt::new()?;
     let counter = Counter { programs: &programs, interrupt: &interrupt, is_quick: arguments.is_quick() };
     let gates = Gates::count(&counter)?;
     println!("\n{}", gates.table());
-    Ok(gates.are_met())
+    Ok(gates)
+}
+
+/// Measures how cost grows and writes plots.
+fn grow(arguments: &Arguments) -> Result<bool, Failure> {
+    let bench = Bench::new(arguments)?;
+    allow_descriptors(GROWN_CLIENTS + SPARE_DESCRIPTORS)?;
+    let peers = bench.present(&arguments.peers())?;
+    let Some(directory) = &arguments.growth else { return Ok(false) };
+    growth::measure(&bench, &peers, directory, arguments.is_quick())?;
+    Ok(true)
 }
 
 /// What every run needs.
@@ -139,6 +152,15 @@ struct Bench {
 }
 
 impl Bench {
+    fn new(arguments: &Arguments) -> Result<Self, Failure> {
+        Ok(Self {
+            programs: Programs::new(arguments.gatehouse.clone(), arguments.mosquitto.clone())?,
+            interrupt: Interrupt::new()?,
+            effort: arguments.effort(),
+            machine: Machine::read(),
+        })
+    }
+
     /// Those of `peers` that start here; says why the others do not.
     fn present(&self, peers: &[Peer]) -> Result<Vec<Peer>, Failure> {
         let mut present = Vec::new();
@@ -183,18 +205,20 @@ impl Bench {
         Broker::start(peer, &self.programs, Path::new(DIRECTORY), &self.interrupt)
     }
 
-    /// Runs one scenario against a fresh broker.
     fn run(&self, scenario: &Scenario, peer: Peer) -> Result<Sample, Failure> {
+        self.run_with(scenario, peer, &self.effort)
+    }
+
+    /// Runs one scenario against a fresh broker.
+    fn run_with(&self, scenario: &Scenario, peer: Peer, effort: &Effort) -> Result<Sample, Failure> {
         let broker = self.start(peer)?;
         match *scenario {
-            Scenario::Live { shape, qos, rate } => {
-                live::measure((shape, qos, rate), &self.effort, &broker, &self.interrupt)
-            }
-            Scenario::Offline => offline::measure_queues(&self.effort, &broker, &self.interrupt),
-            Scenario::Durable => offline::measure_acknowledgement(&self.effort, &broker, &self.interrupt),
-            Scenario::Idle => idle::measure(&self.effort, &broker, &self.interrupt),
-            Scenario::Wildcards => tables::measure_wildcards(&self.effort, &broker, &self.interrupt),
-            Scenario::Retained => tables::measure_retained(&self.effort, &broker, &self.interrupt),
+            Scenario::Live { shape, qos, rate } => live::measure((shape, qos, rate), effort, &broker, &self.interrupt),
+            Scenario::Offline => offline::measure_queues(effort, &broker, &self.interrupt),
+            Scenario::Durable => offline::measure_acknowledgement(effort, &broker, &self.interrupt),
+            Scenario::Idle => idle::measure(effort, &broker, &self.interrupt),
+            Scenario::Wildcards => tables::measure_wildcards(effort, &broker, &self.interrupt),
+            Scenario::Retained => tables::measure_retained(effort, &broker, &self.interrupt),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Report<'a> {
     pub effort: &'a Effort,
     /// How often.
     pub rounds: usize,
+    /// What was counted beside it.
+    pub counted: &'a str,
     /// The arguments that repeat it.
     pub arguments: &'a str,
 }
@@ -129,7 +131,15 @@ impl Report<'_> {
              {versions}\n{table}\n{faults}\n\
              The first goal is the aim from the start, the second the aim close to the limit; both compare with \
              mosquitto, the last column with the floor. `abs.`: a bound on Gatehouse's own figure. `sync`: a multiple of the median `fdatasync` of a small append \
-             beside the run.\n",
+             beside the run.\n\n\
+             ## Counted\n\
+             Instructions in user space, by callgrind, and system calls, by strace: the difference between a long and a short run, \
+             for each message more. They do not depend on how busy the machine is; `make gates` repeats them.\n\n\
+             {counted}\n\
+             ## On a Raspberry Pi\n\
+             Not measured. On a Pi with Rust: `make bench ARGS=\"--write benchmarks-pi.md\"` in a copy of this repository. What did \
+             not pay is told in the [performance notes](performance-notes.md), how cost grows in [growth](growth/README.md).\n",
+            counted = self.counted,
             arguments = self.arguments,
             rounds = self.rounds,
             seconds = measured.as_secs_f64(),

@@ -67,6 +67,8 @@ pub struct Effort {
     pub warm_up: Duration,
     /// Live traffic that is measured.
     pub measured: Duration,
+    /// Bytes of a payload of live traffic.
+    pub payload: usize,
     /// Clients that are only there.
     pub idle_clients: usize,
     /// How long their silence is measured.
@@ -85,6 +87,7 @@ impl Effort {
         Self {
             warm_up: Duration::from_millis(300),
             measured,
+            payload: 64,
             idle_clients: 5000,
             idle: Duration::from_secs(2),
             queued: 100_000,
@@ -98,6 +101,7 @@ impl Effort {
         Self {
             warm_up: Duration::from_millis(20),
             measured: Duration::from_millis(100),
+            payload: 64,
             idle_clients: 100,
             idle: Duration::from_millis(50),
             queued: 1000,

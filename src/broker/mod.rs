@@ -35,6 +35,7 @@ mod orphans;
 mod outbox;
 mod outgoing;
 mod output;
+mod own;
 mod publish;
 mod queue;
 mod replay;

@@ -2,8 +2,8 @@
 
 use super::{EXIT_CONFIGURATION, report};
 use crate::access::Access;
-use crate::config::{self, Problem, Settings, Source};
-use crate::daemon::{UsersError, UsersFile};
+use crate::config::{self, Problem, Settings};
+use crate::daemon::{ConfigurationError, UsersError, UsersFile, read_sources};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 /// Reads and checks configuration files and the users file they name; says everything that is wrong with them.
 /// Without files everything is as by default.
 pub fn read_all(files: &[PathBuf]) -> Result<(Settings, Option<(UsersFile, Access)>), ExitCode> {
-    let sources = read_sources(files)?;
+    let sources = read_sources(files).map_err(|error| refuse(&error))?;
     let settings = config::check(&sources).map_err(|problems| complain(&problems))?;
     let access = read_access(&settings, files)?;
     Ok((settings, access))
@@ -42,7 +42,7 @@ pub fn read_all(files: &[PathBuf]) -> Result<(Settings, Option<(UsersFile, Acces
 
 /// Reads the users file that a configuration names, if it names one; says everything that is wrong with it.
 /// A relative name starts at the directory of the first configuration file.
-fn read_access(settings: &Settings, files: &[PathBuf]) -> Result<Option<(UsersFile, Access)>, ExitCode> {
+pub fn read_access(settings: &Settings, files: &[PathBuf]) -> Result<Option<(UsersFile, Access)>, ExitCode> {
     let directory = files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
     let Some(file) = UsersFile::of(&settings.broker, directory) else { return Ok(None) };
     match file.read() {
@@ -64,17 +64,15 @@ pub fn complain(problems: &[Problem]) -> ExitCode {
     ExitCode::from(EXIT_CONFIGURATION)
 }
 
-/// Reads configuration files. A file that cannot be read is a problem of the configuration.
-fn read_sources(files: &[PathBuf]) -> Result<Vec<Source>, ExitCode> {
-    let mut sources = vec![];
-    for file in files {
-        match std::fs::read_to_string(file) {
-            Ok(text) => sources.push(Source::new(file.display().to_string(), text)),
-            Err(error) => {
-                eprintln!("gatehouse: cannot read {}: {error}", file.display());
-                return Err(ExitCode::from(EXIT_CONFIGURATION));
+/// Says what is wrong with configuration files.
+pub fn refuse(error: &ConfigurationError) -> ExitCode {
+    match error {
+        ConfigurationError::Problems(problems) => complain(problems),
+        ConfigurationError::Unreadable(..) => {
+            for line in error.lines() {
+                eprintln!("gatehouse: {line}");
             }
+            ExitCode::from(EXIT_CONFIGURATION)
         }
     }
-    Ok(sources)
 }

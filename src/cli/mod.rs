@@ -8,6 +8,8 @@ mod backup;
 mod bench;
 mod check;
 mod client;
+mod device;
+mod failsafe;
 mod import;
 mod log;
 mod publish;
@@ -20,6 +22,7 @@ mod secret;
 mod subscribe;
 mod user;
 mod users_file;
+mod wiring;
 
 use clap::{Parser, Subcommand};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -74,6 +77,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Have the running gateway read users and rules again.
     Reload(reload::ReloadArgs),
+    /// See and move the devices of a running gateway; find what this machine has.
+    Device(Box<device::DeviceArgs>),
+    /// Draw the 40-pin header with what a configuration uses of it.
+    Wiring(wiring::WiringArgs),
+    /// Drive every GPIO output into its failsafe state, when the gateway has died.
+    Failsafe(failsafe::FailsafeArgs),
     /// Add, change, remove or list users.
     User(user::UserArgs),
     /// Try out the rules of users.
@@ -104,6 +113,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Device(args) => device::run(&args),
+        Command::Wiring(args) => wiring::run(&args),
+        Command::Failsafe(args) => failsafe::run(&args),
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),

@@ -7,8 +7,8 @@ use nix::unistd::Pid;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Have the running gateway read users and rules again. No connection is dropped but those of users who are none any
-/// more; a file with mistakes changes nothing, and the gateway's log says so. SIGHUP does the same.
+/// Have the running gateway read devices, users, rules and certificates again. A device that did not change goes on
+/// untouched; no connection is dropped but those of users who are none any more; a file with mistakes changes nothing, and the gateway's log says so. SIGHUP does the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   gatehouse reload

@@ -51,12 +51,17 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
             let outputs = gpio.outputs.iter().map(|output| (&output.id, &output.line));
             let inputs = gpio.inputs.iter().map(|input| (&input.id, &input.line));
             let buttons = gpio.buttons.iter().map(|button| (&button.id, &button.line));
-            let lines = outputs.chain(inputs).chain(buttons);
+            let counters = gpio.counters.iter().map(|counter| (&counter.id, &counter.line));
+            let lines = outputs.chain(inputs).chain(buttons).chain(counters);
             let lines: Vec<String> = lines.map(|(id, line)| format!("{id} on {}", line.address)).collect();
             let simulated = if settings.gpio.is_simulated(has_gpiochip) { " (simulated)" } else { "" };
             format!("{}{simulated}", lines.join(", "))
         }
         DriverSettings::Line(line) => bus_place(settings, &line.bus),
+        DriverSettings::Pwm(pwm) => {
+            let outputs = pwm.outputs.iter().map(|output| format!("{} on {}", output.id, output.channel));
+            outputs.collect::<Vec<_>>().join(", ")
+        }
         DriverSettings::Modbus(modbus) => format!("unit {} on {}", modbus.unit, bus_place(settings, &modbus.bus)),
         DriverSettings::Dsmr(dsmr) => bus_place(settings, &dsmr.bus),
         DriverSettings::Iio(sensor) | DriverSettings::Hwmon(sensor) => {
@@ -108,6 +113,7 @@ fn first_output(settings: &Settings) -> Option<(&str, &str)> {
             DriverSettings::Gpio(gpio) => gpio.outputs.first().map(|output| &output.id),
             DriverSettings::Line(line) => line.outputs.first().map(|output| &output.id),
             DriverSettings::Modbus(modbus) => modbus.outputs.first().map(|output| &output.id),
+            DriverSettings::Pwm(pwm) => pwm.outputs.first().map(|output| &output.id),
             DriverSettings::Onewire(_)
             | DriverSettings::Dsmr(_)
             | DriverSettings::Iio(_)

@@ -2,9 +2,8 @@
 
 use super::log::{self, LogFormat};
 use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
-use crate::access::Access;
 use crate::config::{ListenerSettings, Settings};
-use crate::daemon::{self, Options, Started, UsersFile};
+use crate::daemon::{self, ConfigurationFiles, Options, Started};
 use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,11 +38,10 @@ pub struct RunArgs {
 /// Runs the gateway until it is stopped.
 pub fn run(args: RunArgs) -> ExitCode {
     log::start(args.log_format);
-    let (settings, access) = match check::read_all(&args.config) {
-        Ok(read) => read,
+    let options = match options(args) {
+        Ok(options) => options,
         Err(code) => return code,
     };
-    let options = options(args, settings, access);
     let house = options.settings.clone();
     match daemon::run(options, |started| announce(started, &house)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,7 +53,9 @@ pub fn run(args: RunArgs) -> ExitCode {
 }
 
 /// Flags override the file; the file overrides the defaults.
-fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)>) -> Options {
+fn options(args: RunArgs) -> Result<Options, ExitCode> {
+    let (settings, problems) = if args.config.is_empty() { Default::default() } else { read(&args)? };
+    let access = check::read_access(&settings, &args.config)?;
     let broker = &settings.broker;
     let data_directory = args.data_dir.or_else(|| broker.data_dir.clone()).unwrap_or_else(|| DATA_DIR_DEFAULT.into());
     let listen = match (args.listen.is_empty(), broker.listen.is_empty()) {
@@ -64,8 +64,33 @@ fn options(args: RunArgs, settings: Settings, access: Option<(UsersFile, Access)
         (true, _) => broker.listen.clone(),
     };
     let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
-    let has_house = !args.config.is_empty();
-    Options { settings, has_house, data_directory, access, listeners }
+    let files = ConfigurationFiles { paths: args.config, data_directory: data_directory.clone() };
+    let files = (!files.paths.is_empty()).then_some(files);
+    Ok(Options { settings, files, problems, data_directory, access, listeners })
+}
+
+/// Reads the configuration. If it has problems they are said, and the last good one takes its place, if there is one.
+fn read(args: &RunArgs) -> Result<(Settings, Vec<String>), ExitCode> {
+    let given = args.data_dir.clone().unwrap_or_else(|| DATA_DIR_DEFAULT.into());
+    let mut files = ConfigurationFiles { paths: args.config.clone(), data_directory: given };
+    match files.check() {
+        Ok(settings) => {
+            if let (None, Some(configured)) = (&args.data_dir, &settings.broker.data_dir) {
+                files.data_directory.clone_from(configured);
+            }
+            files.keep_good();
+            Ok((settings, Vec::new()))
+        }
+        Err(wrong) => {
+            let code = check::refuse(&wrong);
+            let good = files.last_good().ok_or(code)?;
+            eprintln!(
+                "gatehouse: GOING ON WITH THE LAST GOOD CONFIGURATION, kept in {}",
+                files.copy_directory().display()
+            );
+            Ok((good, wrong.lines()))
+        }
+    }
 }
 
 fn announce(started: &Started, settings: &Settings) {

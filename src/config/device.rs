@@ -6,7 +6,7 @@ use super::reader::{Placed, Table, one_of};
 use super::settings::{DeviceSettings, DriverSettings};
 use super::suggest::nearest;
 use super::text;
-use super::{dsmr_device, gpio_device, line_device, modbus, onewire_device, sensor_device};
+use super::{dsmr_device, gpio_device, line_device, modbus, onewire_device, pwm_device, sensor_device};
 use crate::device::{Failsafe, Heartbeat, Interlock, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,11 +14,8 @@ use std::time::Duration;
 /// How long a command may wait when neither it nor its device says so.
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
-/// Drivers of later versions, and the tables and keys of their devices.
-const LATER: &[&str] = &["homie", "json", "light", "counter", "convert"];
-
-/// Drivers of later versions.
-const LATER_DRIVERS: &[&str] = &["pwm"];
+/// Keys of devices that a later version will know.
+const LATER: &[&str] = &["homie", "json", "convert"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
@@ -26,6 +23,7 @@ enum DriverName {
     Line,
     Onewire,
     Modbus,
+    Pwm,
     Dsmr,
     Iio,
     Hwmon,
@@ -40,6 +38,7 @@ pub(super) fn device(house: &mut House, id: String, mut table: Table) -> Option<
         DriverName::Gpio => gpio_device::device(house, &id, &mut table).map(DriverSettings::Gpio),
         DriverName::Line => line_device::device(house, &id, &mut table).map(DriverSettings::Line),
         DriverName::Onewire => onewire_device::device(house, &id, &mut table).map(DriverSettings::Onewire),
+        DriverName::Pwm => pwm_device::device(house, &id, &mut table).map(DriverSettings::Pwm),
         DriverName::Modbus => modbus::device(house, &id, &mut table).map(DriverSettings::Modbus),
         DriverName::Dsmr => dsmr_device::device(house, &id, &mut table).map(DriverSettings::Dsmr),
         DriverName::Iio => sensor_device::sensor(&mut table).map(DriverSettings::Iio),
@@ -58,23 +57,21 @@ fn driver_name(table: &mut Table) -> Option<DriverName> {
         ("line", DriverName::Line),
         ("w1", DriverName::Onewire),
         ("modbus", DriverName::Modbus),
+        ("pwm", DriverName::Pwm),
         ("dsmr", DriverName::Dsmr),
         ("iio", DriverName::Iio),
         ("hwmon", DriverName::Hwmon),
         ("system", DriverName::System),
     ];
-    let written = table.text("driver", |name| {
-        if LATER_DRIVERS.contains(&name) {
-            let hint = "this version has `gpio`, `line`, `modbus`, `dsmr`, `w1`, `iio`, `hwmon` and `system`";
-            return Err(Mistake::new(format!("driver `{name}` is not supported by this version"), hint));
-        }
-        one_of(name, &words)
-    });
+    let written = table.text("driver", |name| one_of(name, &words));
     if written.is_some() || table.has("driver") {
         return written.map(|placed| placed.value);
     }
-    if ["out", "in", "button"].iter().any(|kind| table.has(kind)) {
+    if gpio_device::KINDS.iter().any(|kind| table.has(kind)) {
         return Some(DriverName::Gpio);
+    }
+    if pwm_device::KINDS.iter().any(|kind| table.has(kind)) {
+        return Some(DriverName::Pwm);
     }
     table.require::<()>("driver", None, "\"gpio\"");
     None

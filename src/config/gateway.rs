@@ -26,7 +26,8 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
         if let Some(base) = topics.text("base", text::topic_base) {
             gateway.base = base.value;
         }
-        topics.close(&["home_assistant", "homie"]);
+        gateway.home_assistant = topics.boolean("home_assistant").unwrap_or(false);
+        topics.close(&["homie"]);
     }
     table.close(&["timezone", "location", "name"]);
     gateway

@@ -1,8 +1,9 @@
 //! What only shows when all files are seen together: ids, lines and buses with two owners, names of nothing.
 
+use super::gpio_settings::{LineAddress, PwmChannel};
 use super::problem::{Mistake, Place};
 use super::reader::Report;
-use super::settings::{LineAddress, PortSource, Settings};
+use super::settings::{PortSource, Settings};
 use super::suggest::nearest;
 use crate::device::{Failsafe, OutputSettings, PowerOn};
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ pub(super) struct House<'d> {
     ids: BTreeMap<(&'static str, String), Place>,
     lines: BTreeMap<LineAddress, (String, Place)>,
     roms: BTreeMap<String, (String, Place)>,
+    pwm: BTreeMap<PwmChannel, (String, Place)>,
     units: BTreeMap<(String, u8), String>,
     bus_uses: Vec<BusUse>,
     /// Every output as `DEVICE/OUTPUT`, with what it becomes at start and at fault.
@@ -41,6 +43,7 @@ impl<'d> House<'d> {
             ids: BTreeMap::new(),
             lines: BTreeMap::new(),
             roms: BTreeMap::new(),
+            pwm: BTreeMap::new(),
             units: BTreeMap::new(),
             bus_uses: Vec::new(),
             outputs: BTreeMap::new(),
@@ -78,6 +81,17 @@ impl<'d> House<'d> {
             return;
         }
         self.lines.insert(address.clone(), (owner, place.clone()));
+    }
+
+    /// A PWM channel, which has one owner. `owner` is `device/property`.
+    pub(super) fn claim_pwm(&mut self, channel: &PwmChannel, owner: String, place: &Place) {
+        if let Some((first, first_place)) = self.pwm.get(channel) {
+            let what = format!("{channel} belongs to `{first}` already");
+            let hint = format!("see {}; one channel has one owner", self.report.locate(first_place));
+            self.report.add(place, Mistake::new(what, hint));
+            return;
+        }
+        self.pwm.insert(channel.clone(), (owner, place.clone()));
     }
 
     /// A 1-Wire sensor, which is one device.

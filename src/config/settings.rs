@@ -1,9 +1,10 @@
 //! What a configuration means once it is checked. Every value here is of a type that cannot be wrong.
 
 use super::driver_settings::{DsmrDevice, ModbusDevice, PropertySettings, SensorDevice, SystemDevice};
+use super::gpio_settings::{GpioDevice, PwmDevice};
 use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
-use crate::device::{ButtonSettings, Interlock, OutputSettings};
+use crate::device::{Interlock, OutputSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,11 +44,13 @@ pub struct GatewaySettings {
     pub id: String,
     /// The first level or levels of all topic names, without a slash at the end.
     pub base: String,
+    /// Whether Home Assistant is told of every device.
+    pub home_assistant: bool,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { id: "gw1".into(), base: "home".into() }
+        Self { id: "gw1".into(), base: "home".into(), home_assistant: false }
     }
 }
 
@@ -227,6 +230,8 @@ pub struct DeviceSettings {
 /// The driver of a device, with its part of the device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DriverSettings {
+    /// Channels of a PWM chip.
+    Pwm(PwmDevice),
     /// Lines of a GPIO chip.
     Gpio(GpioDevice),
     /// A serial device that speaks in lines of text.
@@ -249,10 +254,21 @@ impl DriverSettings {
     /// Whether anything of the device can be commanded.
     pub fn takes_commands(&self) -> bool {
         match self {
-            Self::Gpio(gpio) => !gpio.outputs.is_empty(),
+            Self::Gpio(gpio) => !gpio.outputs.is_empty() || !gpio.counters.is_empty(),
             Self::Line(line) => !line.outputs.is_empty(),
             Self::Modbus(modbus) => !modbus.outputs.is_empty(),
+            Self::Pwm(_) => true,
             Self::Onewire(_) | Self::Dsmr(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => false,
+        }
+    }
+
+    /// The bus the device is on, if it is on one.
+    pub fn bus(&self) -> Option<&str> {
+        match self {
+            Self::Line(line) => Some(&line.bus),
+            Self::Modbus(modbus) => Some(&modbus.bus),
+            Self::Dsmr(dsmr) => Some(&dsmr.bus),
+            Self::Gpio(_) | Self::Onewire(_) | Self::Pwm(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => None,
         }
     }
 
@@ -263,108 +279,13 @@ impl DriverSettings {
             Self::Line(_) => "line",
             Self::Onewire(_) => "w1",
             Self::Modbus(_) => "modbus",
+            Self::Pwm(_) => "pwm",
             Self::Dsmr(_) => "dsmr",
             Self::Iio(_) => "iio",
             Self::Hwmon(_) => "hwmon",
             Self::System(_) => "system",
         }
     }
-}
-
-/// The lines of a GPIO device.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct GpioDevice {
-    /// Outputs, such as relays.
-    pub outputs: Vec<GpioOutput>,
-    /// Inputs, such as contacts.
-    pub inputs: Vec<GpioInput>,
-    /// Buttons.
-    pub buttons: Vec<GpioButton>,
-}
-
-/// How a GPIO line is found and read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpioLine {
-    /// Which line.
-    pub address: LineAddress,
-    /// Whether the low level means "on".
-    pub active_low: bool,
-    /// Built-in resistor.
-    pub bias: Bias,
-}
-
-/// How a GPIO line is addressed: never by chip number, which moves between boards and kernels.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LineAddress {
-    /// The name the kernel gives the line.
-    Name(String),
-    /// The label of a chip and the offset of the line on it.
-    Offset {
-        /// The chip's label.
-        label: String,
-        /// The line's offset.
-        offset: u32,
-    },
-}
-
-impl std::fmt::Display for LineAddress {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Name(name) => formatter.write_str(name),
-            Self::Offset { label, offset } => write!(formatter, "{label}:{offset}"),
-        }
-    }
-}
-
-/// The built-in resistor of a GPIO line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Bias {
-    /// As the board or device tree left it.
-    #[default]
-    Unchanged,
-    /// None.
-    Disabled,
-    /// To the supply.
-    PullUp,
-    /// To ground.
-    PullDown,
-}
-
-/// `[device.ID.out.ID]` of a GPIO device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpioOutput {
-    /// The property.
-    pub id: String,
-    /// The line.
-    pub line: GpioLine,
-    /// States at start and fault, and limits.
-    pub output: OutputSettings,
-}
-
-/// `[device.ID.in.ID]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpioInput {
-    /// The property.
-    pub id: String,
-    /// The line.
-    pub line: GpioLine,
-    /// How long a level must last before it counts.
-    pub debounce: Duration,
-    /// What it is, for dashboards: `door`, `window`, `motion` …
-    pub class: Option<String>,
-}
-
-/// `[device.ID.button.ID]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpioButton {
-    /// The property.
-    pub id: String,
-    /// The line.
-    pub line: GpioLine,
-    /// How long a level must last before it counts.
-    pub debounce: Duration,
-    /// How presses become clicks.
-    pub button: ButtonSettings,
 }
 
 /// A serial device that speaks in lines of `KEY:value;KEY:value`.

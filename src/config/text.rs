@@ -1,7 +1,8 @@
 //! Values that are written as strings: durations, ids, serial modes, line addresses.
 
+use super::gpio_settings::LineAddress;
 use super::problem::Mistake;
-use super::settings::{LineAddress, Parity, SerialMode};
+use super::settings::{Parity, SerialMode};
 use crate::base::{DurationError, parse_duration};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,6 +28,17 @@ pub(super) fn positive_duration(text: &str) -> Result<Duration, Mistake> {
         return Err(Mistake::new("the duration is zero", "write more than zero"));
     }
     Ok(duration)
+}
+
+/// A number and a unit: `10Hz`, `1.5kHz`, `25 MHz`.
+pub(super) fn frequency(text: &str) -> Result<f64, Mistake> {
+    let units = [("MHz", 1e6), ("kHz", 1e3), ("Hz", 1.0)];
+    let parsed = units.into_iter().find_map(|(unit, factor)| {
+        let number: f64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        Some(number * factor).filter(|hertz| hertz.is_finite() && *hertz > 0.0)
+    });
+    let hint = "write a number and a unit, such as \"10Hz\" or \"1kHz\"";
+    parsed.ok_or_else(|| Mistake::new(format!("`{text}` is not a frequency"), hint))
 }
 
 /// A lower-case id of letters, digits and inner hyphens: one level of a topic name.
@@ -192,6 +204,12 @@ mod tests {
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert!(duration("5").is_err() && duration("367d").is_err());
         assert!(positive_duration("0ms").is_err());
+    }
+
+    #[test]
+    fn frequencies_have_a_unit_and_are_positive() {
+        assert_eq!((frequency("10Hz"), frequency("1.5 kHz")), (Ok(10.0), Ok(1500.0)));
+        assert!(["10", "0Hz", "-1Hz", "Hz", "infHz"].iter().all(|text| frequency(text).is_err()));
     }
 
     #[test]

@@ -8,20 +8,23 @@ mod access;
 mod alarm;
 mod control;
 mod error;
+mod files;
 mod heart;
 mod limits;
 mod listen;
+mod preface;
 mod reload;
 
 pub use access::{UsersError, UsersFile};
 pub use control::socket as control_socket;
 pub use error::DaemonError;
+pub use files::{ConfigurationError, ConfigurationFiles, read_sources};
 pub use listen::Listening;
 
 use crate::access::Access;
 use crate::broker::{Broker, Input, Origin, Restored};
 use crate::config::{ListenAddress, ListenerSettings, Protocol, Settings};
-use crate::drivers::{self, Connect};
+use crate::drivers::{self, Connect, Plan};
 use crate::net::{Linger, Listener, Ready, Visitors};
 use crate::store::Store;
 use std::net::SocketAddr;
@@ -46,8 +49,10 @@ const REPLIES_WAITING: usize = 64;
 pub struct Options {
     /// The house.
     pub settings: Settings,
-    /// Whether there is a house at all; without one this is a plain broker.
-    pub has_house: bool,
+    /// Where the house is described; without it this is a plain broker.
+    pub files: Option<ConfigurationFiles>,
+    /// What is wrong with the files, if the house is the last good one in their place.
+    pub problems: Vec<String>,
     /// Where the store lies.
     pub data_directory: PathBuf,
     /// Users and rules, and the file to read them from again; without them everyone may do everything.
@@ -77,7 +82,8 @@ impl Started {
     }
 }
 
-/// Runs the gateway until it is told to stop by SIGINT or SIGTERM; SIGHUP reads certificates again. `started` is called once clients can connect.
+/// Runs the gateway until it is told to stop by SIGINT or SIGTERM; SIGHUP reads configuration, users and
+/// certificates again. `started` is called once clients can connect.
 ///
 /// # Errors
 /// See [`DaemonError`].
@@ -88,6 +94,9 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let (store, replies, memory) = open_store(&options, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
+    if options.files.is_some() {
+        preface::speak(&mut broker, &options.settings);
+    }
     let heart = Builder::new_current_thread().enable_io().build().map_err(DaemonError::Runtime)?;
     let side = Builder::new_multi_thread()
         .worker_threads(1)
@@ -109,9 +118,11 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     });
     let passwords = access::Passwords::new(side.handle().clone(), inlet.clone());
     let life = Life { stop: stop.clone(), ready: ready.clone() };
-    let house = options.has_house.then(|| Arc::new(options.settings));
-    life.begin(&side, house, Connect::new(door))?;
-    reload::begin(&side, certificates, users, inlet)?;
+    let plan = Plan { settings: Arc::new(options.settings), problems: options.problems };
+    let (plans, plan) = watch::channel(plan);
+    life.begin(&side, options.files.is_some().then_some(plan), Connect::new(door))?;
+    let house = options.files.map(|files| reload::House { files, plans });
+    reload::begin(&side, reload::Reloaded { certificates, users, house }, inlet)?;
     control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);
@@ -159,15 +170,15 @@ struct Life {
 
 impl Life {
     /// Starts drivers and waits, beside the heart, for a signal to stop: first the drivers, then the heart.
-    fn begin(self, side: &Runtime, house: Option<Arc<Settings>>, connect: Connect) -> Result<(), DaemonError> {
+    fn begin(self, side: &Runtime, plan: Option<watch::Receiver<Plan>>, connect: Connect) -> Result<(), DaemonError> {
         let guard = side.enter();
         let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Runtime)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Runtime)?;
         drop(guard);
         let (tell, told) = watch::channel(false);
         let drivers = side.spawn(async move {
-            if let Some(settings) = house {
-                drivers::run(settings, connect, told).await;
+            if let Some(plan) = plan {
+                drivers::run(plan, connect, told).await;
             }
         });
         side.spawn(async move {

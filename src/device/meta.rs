@@ -38,6 +38,9 @@ pub struct PropertyMeta {
     /// Whether the value is retained: a state, not an event.
     #[serde(skip_serializing_if = "is_true")]
     pub retained: bool,
+    /// Whether the value outlives a restart of the gateway; of no concern to those who only read it.
+    #[serde(skip)]
+    pub is_kept: bool,
     /// What it is, for dashboards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
@@ -72,6 +75,7 @@ impl PropertyMeta {
             format: None,
             settable: false,
             retained: true,
+            is_kept: false,
             class: None,
             unit: None,
             power_on: None,

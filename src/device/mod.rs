@@ -5,7 +5,10 @@
 
 mod button;
 mod command;
+mod counter;
 mod debounce;
+mod dimmer;
+mod discovery;
 mod interlocks;
 mod meta;
 mod outputs;
@@ -18,13 +21,18 @@ mod value;
 
 pub use button::{Button, Click};
 pub use command::{Action, COMMAND_LENGTH_MAX, Command, CommandError, CommandResult, Status};
+pub use counter::{Counter, Total, rising_among};
 pub use debounce::Debounce;
+pub use dimmer::{Dimmer, DimmerEvent, LEVEL_MAX, STEP};
+pub use discovery::{BIRTH_TOPIC, discovery, discovery_topic};
 pub use interlocks::{Interlock, Interlocks, Standing};
 pub use meta::{Meta, PropertyMeta};
 pub use outputs::{OutputEvent, OutputInput, OutputSpec, Outputs, RETRY, Ticket};
 pub use reading::{Judgement, Readings};
 pub use report::{Due, MEDIAN_MAX, ReportSettings, Reported, Verdict};
-pub use settings::{ButtonSettings, Failsafe, Heartbeat, OutputSettings, PowerOn, RejectSettings};
+pub use settings::{
+    ButtonSettings, CounterSettings, DimmerSettings, Failsafe, Heartbeat, OutputSettings, PowerOn, RejectSettings,
+};
 pub use topics::{DeviceTopics, Request};
 pub use trouble::{Trouble, Troubles};
 pub use value::Value;

@@ -117,6 +117,35 @@ pub struct ButtonSettings {
     pub repeat: Option<Duration>,
 }
 
+/// How pulses become a total.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CounterSettings {
+    /// What one pulse adds, in the counter's unit.
+    pub multiplier: f64,
+    /// The shortest time between two pulses; a sooner one is a disturbance.
+    pub min_gap: Option<Duration>,
+    /// The shortest time between two totals that are told.
+    pub report: Duration,
+    /// The shortest time between two totals that are kept: what a power cut can lose, and how often the card is
+    /// written.
+    pub save: Duration,
+}
+
+/// The behaviour of a dimmer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DimmerSettings {
+    /// The duty cycle of the lowest level that is not off, 0 to 1.
+    pub minimum: f64,
+    /// The exponent of the curve from level to duty cycle; 1 is a line.
+    pub gamma: f64,
+    /// How long it takes from one level to another when a command does not say so.
+    pub transition: Duration,
+    /// What it becomes when the driver starts.
+    pub power_on: PowerOn,
+    /// What it becomes when the driver stops or fails.
+    pub failsafe: Failsafe,
+}
+
 /// Which readings of a sensor are not believed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RejectSettings {

@@ -1,4 +1,5 @@
-//! Places on a command's way at which a test can have the process killed, to see what survives.
+//! Places on a command's way at which a test can have the process killed, and a witness of what the simulated lines
+//! did, to see what survives.
 //!
 //! Only in builds with debug assertions; in a release build nothing of this is there.
 
@@ -30,3 +31,26 @@ pub(super) fn reach(place: &str) {
 /// A place is passed.
 #[cfg(not(debug_assertions))]
 pub(super) fn reach(_: &str) {}
+
+/// Names the file that the witness writes to.
+#[cfg(debug_assertions)]
+const WITNESS: &str = "GATEHOUSE_WITNESS";
+
+/// Writes down that a simulated line was driven, if a test said where.
+#[cfg(debug_assertions)]
+pub(super) fn witness(line: &str, high: bool) {
+    use std::io::Write;
+    use std::sync::LazyLock;
+    static FILE: LazyLock<Option<std::fs::File>> = LazyLock::new(|| {
+        let path = std::env::var_os(WITNESS)?;
+        std::fs::File::options().create(true).append(true).open(path).ok()
+    });
+    if let Some(mut file) = FILE.as_ref() {
+        // One write for one line: the file is read after the process was killed.
+        let _ = file.write_all(format!("{line} {}\n", u8::from(high)).as_bytes());
+    }
+}
+
+/// A simulated line was driven.
+#[cfg(not(debug_assertions))]
+pub(super) fn witness(_: &str, _: bool) {}

@@ -10,6 +10,8 @@ mod connect;
 mod door;
 mod dsmr;
 mod failpoint;
+mod fleet;
+mod forget;
 mod gateway;
 mod gpio;
 mod hwmon;
@@ -19,8 +21,10 @@ mod line;
 mod modbus;
 mod onewire;
 mod polled;
+mod pwm;
 mod replay;
 mod say;
+mod scan;
 mod serial;
 mod simulation;
 mod supervise;
@@ -30,12 +34,16 @@ mod system;
 mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
+pub use door::{DEVICE_CLIENTS, device_client};
+pub use gpio::failsafe;
 pub use replay::{ReplayError, bytes_text, replay, replay_file};
+pub use scan::{Found, scan};
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
 use crate::device::{Meta, OutputSettings, PropertyMeta};
 use clock::Clock;
+use fleet::Fleet;
 use gpio::gpiochip;
 use gpio::lines::{Backend, LineError};
 use modbus::BusDoor;
@@ -44,7 +52,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use switches::SharedInterlocks;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Why a driver stopped before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +93,11 @@ struct House {
 }
 
 impl House {
+    /// Whether lines and channels are in memory only.
+    fn is_simulated(&self) -> bool {
+        self.gpio == Backend::Simulated
+    }
+
     /// What a device's `$meta` says before its driver adds the properties.
     fn describe(&self, device: &DeviceSettings) -> Meta {
         Meta {
@@ -99,37 +111,46 @@ impl House {
     }
 }
 
+/// The configuration that the drivers follow, and what is wrong with a newer one, if that could not be taken.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// Lines for people.
+    pub problems: Vec<String>,
+}
+
 /// Runs the drivers of all devices until `stop` becomes true; returns when all outputs are in their failsafe states
-/// and all devices offline.
-pub async fn run(settings: Arc<Settings>, connect: Connect, mut stop: watch::Receiver<bool>) {
+/// and all devices offline. When the plan changes, the devices that it changes stop and start; no other notices.
+pub async fn run(mut plan: watch::Receiver<Plan>, connect: Connect, mut stop: watch::Receiver<bool>) {
+    let settings = plan.borrow_and_update().settings.clone();
     let simulation = Simulation::new(&settings);
     let gpio = backend(settings.gpio);
     let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
     let interlocks = SharedInterlocks::new(settings.interlocks.clone());
     let clock = Clock::start();
     let house = House { settings, connect, clock, gpio, simulation, buses, interlocks };
+    let (houses, current) = watch::channel(house.clone());
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);
-    let mut last = JoinSet::new();
-    last.spawn(supervise::gateway(house.clone(), stop_last.clone()));
-    for index in 0..house.settings.buses.len() {
-        last.spawn(supervise::simulated_peer(house.clone(), index, stop_last.clone()));
-        last.spawn(supervise::bus(house.clone(), index, stop_last.clone()));
+    let gateway = tokio::spawn(supervise::gateway(current, plan.clone(), stop_last));
+    let mut fleet = Fleet::start(house);
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => break,
+            Ok(()) = plan.changed() => {
+                let settings = plan.borrow_and_update().settings.clone();
+                if settings != fleet.house().settings {
+                    fleet.change(settings).await;
+                    houses.send_replace(fleet.house().clone());
+                }
+            }
+        }
     }
-    let mut devices = JoinSet::new();
-    for index in 0..house.settings.devices.len() {
-        devices.spawn(supervise::device(house.clone(), index, stop.clone()));
-    }
-    all_ended(devices).await;
-    stopped(&mut stop).await;
+    fleet.end_devices().await;
     devices_stopped.send_replace(true);
-    all_ended(last).await;
-}
-
-async fn all_ended(mut tasks: JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        ended.expect("supervisors do not panic");
-    }
+    gateway.await.expect("supervisors do not panic");
+    fleet.end_buses().await;
 }
 
 /// Whether this machine has a GPIO chip of the kernel's.
@@ -155,6 +176,7 @@ fn backend(setting: GpioBackend) -> Backend {
 fn output_meta(house: &House, device: &str, id: &str, settings: &OutputSettings) -> PropertyMeta {
     let mut meta = PropertyMeta::new("boolean");
     meta.settable = true;
+    meta.is_kept = settings.power_on.remembers();
     meta.class = Some("switch".to_owned());
     meta.power_on = Some(settings.power_on.name());
     meta.failsafe = Some(settings.failsafe.name());

@@ -9,6 +9,8 @@ use crate::device::{CommandResult, Meta, OutputEvent, Ticket, Value};
 pub(super) enum Say {
     /// A property has this verified value.
     State { property: String, value: Value },
+    /// A property has this verified value, but is not left at it.
+    Passing { property: String, value: Value },
     /// A property is to be on or off and is not yet; it is as wanted if absent.
     Target { property: String, on: Option<bool> },
     /// The heartbeat that a property needs was lost, or is back.
@@ -32,7 +34,12 @@ impl Say {
     pub(super) fn of_output(event: OutputEvent, id: impl Fn(usize) -> String) -> Option<Self> {
         match event {
             OutputEvent::Write { .. } => None,
-            OutputEvent::State { output, on } => Some(Self::State { property: id(output), value: Value::Boolean(on) }),
+            OutputEvent::State { output, on, is_lasting: true } => {
+                Some(Self::State { property: id(output), value: Value::Boolean(on) })
+            }
+            OutputEvent::State { output, on, is_lasting: false } => {
+                Some(Self::Passing { property: id(output), value: Value::Boolean(on) })
+            }
             OutputEvent::Target { output, on } => Some(Self::Target { property: id(output), on }),
             OutputEvent::Heartbeat { output, lost } => Some(Self::Heartbeat { property: id(output), lost }),
             OutputEvent::Result { output, ticket, result } => {
@@ -45,6 +52,7 @@ impl Say {
     pub(super) fn tell(self, door: &mut Door) -> Result<(), DriverError> {
         match self {
             Self::State { property, value } => door.state(&property, &value),
+            Self::Passing { property, value } => door.passing_state(&property, &value),
             Self::Target { property, on } => door.target(&property, on),
             Self::Heartbeat { property, lost } => door.heartbeat(&property, lost),
             Self::Result { property, ticket, result } => door.result(&property, ticket, &result),

@@ -88,6 +88,28 @@ impl Simulation {
         simulation
     }
 
+    /// The same for another configuration: what was there before stays as it is.
+    pub(super) fn again(before: &Self, settings: &Settings) -> Self {
+        let mut simulation = Self::new(settings);
+        simulation.chip = before.chip.clone();
+        for (bus, port) in &mut simulation.ports {
+            if let Some(known) = before.ports.get(bus) {
+                *port = known.clone();
+            }
+        }
+        let lock = |thermometers: &Arc<Mutex<BTreeMap<String, f64>>>| {
+            thermometers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        let new = lock(&simulation.thermometers);
+        simulation.thermometers = before.thermometers.clone();
+        let mut all = simulation.thermometers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (rom, celsius) in new {
+            all.entry(rom).or_insert(celsius);
+        }
+        drop(all);
+        simulation
+    }
+
     pub(super) fn port(&self, bus: &str) -> Option<&SimulatedPort> {
         self.ports.get(bus)
     }

@@ -2,8 +2,8 @@
 
 use super::backoff::Backoff;
 use super::door::Door;
-use super::{DriverError, House, Start, stopped};
-use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, system};
+use super::{DriverError, House, Plan, Start, stopped};
+use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, pwm, system};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -52,10 +52,10 @@ async fn rest(house: House, index: usize, until: Instant) {
 }
 
 /// Supervises the gateway's own client.
-pub(super) async fn gateway(house: House, stop: watch::Receiver<bool>) {
+pub(super) async fn gateway(house: watch::Receiver<House>, plan: watch::Receiver<Plan>, stop: watch::Receiver<bool>) {
     let inner = stop.clone();
-    supervise("$gw", PATIENCE, stop, move |_| gateway::run(house.clone(), inner.clone()), tokio::time::sleep_until)
-        .await;
+    let begin = move |_| gateway::run(house.clone(), plan.clone(), inner.clone());
+    supervise("$gw", PATIENCE, stop, begin, tokio::time::sleep_until).await;
 }
 
 /// Supervises the far end of a bus, if it is simulated.
@@ -91,6 +91,7 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
         DriverSettings::Gpio(gpio) => gpio::run(&house, device, gpio, start, stop).await,
         DriverSettings::Line(line) => line::run(&house, device, line, start, stop).await,
         DriverSettings::Onewire(onewire) => onewire::run(&house, device, onewire, stop).await,
+        DriverSettings::Pwm(pwm) => pwm::run(&house, device, pwm, start, stop).await,
         DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
         DriverSettings::Dsmr(dsmr) => dsmr::run(&house, device, dsmr, start, stop).await,
         DriverSettings::Iio(sensor) => iio::run(&house, device, sensor, start, stop).await,

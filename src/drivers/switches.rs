@@ -18,6 +18,11 @@ impl SharedInterlocks {
         Self { interlocks: Arc::new(Mutex::new(Interlocks::new(groups))), eased }
     }
 
+    /// Puts other interlocks in the place of these; see [`Interlocks::replace`].
+    pub(super) fn replace(&self, groups: Vec<Interlock>) {
+        self.lock().replace(groups);
+    }
+
     /// Who excludes an output, `DEVICE/OUTPUT` all.
     pub(super) fn excluded_by(&self, output: &str) -> Vec<String> {
         self.lock().excluded_by(output).into_iter().map(str::to_owned).collect()

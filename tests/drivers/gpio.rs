@@ -271,3 +271,94 @@ async fn an_output_comes_back_as_it_was() {
     second.see("lamp/$availability", "online").await;
     assert_eq!(second.retained("lamp/light").await.as_deref(), Some("true"));
 }
+
+const METER: &str = r#"
+    schema = 1
+    [gateway]
+    id = "gw1"
+    [gpio]
+    backend = "simulated"
+    [device.meter.counter.energy]
+    line = "GPIO17"
+    debounce = "0ms"
+    multiplier = 0.001
+    unit = "kWh"
+    report = "10ms"
+    save = "1h"
+"#;
+
+/// Presses so many times at once, as fast as the simulation can.
+async fn pulses(observer: &mut Observer, count: usize) {
+    let levels = (0..count).flat_map(|_| ["1", "0"]).map(|level| ("$gw/simulate/GPIO17/set", level));
+    observer.say_all(levels).await;
+}
+
+#[tokio::test]
+async fn a_counter_counts_is_set_and_goes_on_after_a_restart() {
+    let connect = hub::start();
+    let mut first = Observer::start(&connect, settings(METER)).await;
+    first.see("meter/energy", "0").await;
+    for total in ["0.005", "0.01"] {
+        pulses(&mut first, 5).await;
+        first.see("meter/energy", total).await;
+    }
+    first.say("meter/energy/set", "4711").await;
+    first.see_part("meter/energy/$result", r#""status":"done","value":4711.0"#).await;
+    first.say("meter/energy/set", "true").await;
+    first.see("meter/energy/$result", r#"{"status":"rejected","reason":"not-a-number"}"#).await;
+    pulses(&mut first, 3).await;
+    first.see("meter/energy", "4711.003").await;
+    first.stop().await;
+    let mut second = Observer::start(&connect, settings(METER)).await;
+    second.transcript.clear();
+    second.see("meter/$availability", "online").await;
+    assert_eq!(second.retained("meter/energy").await.as_deref(), Some("4711.003"));
+    pulses(&mut second, 1).await;
+    second.see("meter/energy", "4711.004").await;
+}
+
+#[tokio::test]
+async fn a_button_held_at_the_start_is_no_press_and_a_bounce_train_one_click() {
+    let mut observer = house().await;
+    let bounces = ["0", "1", "0", "1", "0"].map(|level| ("$gw/simulate/GPIO6/set", level));
+    observer.say_all(bounces.into_iter()).await;
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let bounces = ["1", "0", "1", "0", "1"].map(|level| ("$gw/simulate/GPIO6/set", level));
+    observer.say_all(bounces.into_iter()).await;
+    observer.see("hall/press", "single").await;
+    observer.say("hall/press/get", "").await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    observer.say("blind/down/get", "").await;
+    observer.see("blind/down", "false").await;
+    assert_eq!(observer.transcript.iter().filter(|line| line.starts_with("hall/press ")).count(), 1);
+}
+
+#[tokio::test]
+async fn another_configuration_touches_only_what_it_changes() {
+    let connect = hub::start();
+    let before = format!("{BLIND}[device.old.out.light]\nline = \"GPIO9\"\n");
+    let mut observer = Observer::start(&connect, settings(&before)).await;
+    for device in ["blind", "lamp", "door", "hall", "old"] {
+        if !observer.has_seen(&format!("{device}/$availability online")) {
+            observer.see(&format!("{device}/$availability"), "online").await;
+        }
+    }
+    observer.say("lamp/light/set", "true").await;
+    observer.see_part("lamp/light/$result", "done").await;
+    observer.transcript.clear();
+    let after = BLIND.replace("debounce = \"5ms\"\n    class = \"door\"", "debounce = \"6ms\"\n    class = \"window\"");
+    observer.reload(settings(&format!("{after}[device.new.out.light]\nline = \"GPIO9\"\n")));
+    observer.see("new/$availability", "online").await;
+    if !observer.has_seen("door/$availability online") {
+        observer.see("door/$availability", "online").await;
+    }
+    let touched = |device: &str| observer.transcript.iter().any(|line| line.starts_with(&format!("{device}/")));
+    assert!(!touched("lamp") && !touched("blind") && !touched("hall"), "{:?}", observer.transcript);
+    assert!(observer.transcript.iter().any(|line| line.contains(r#""class":"window""#)));
+    for topic in ["old/$availability", "old/$meta", "old/light"] {
+        assert_eq!(observer.retained(topic).await, None, "{topic}");
+    }
+    assert_eq!(observer.retained("lamp/light").await.as_deref(), Some("true"));
+    observer.say("lamp/light/set", "toggle").await;
+    observer.see("lamp/light", "false").await;
+}

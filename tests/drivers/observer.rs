@@ -2,7 +2,7 @@
 
 use gatehouse::client::{Client, Event, Message, Options};
 use gatehouse::config::{Settings, Source, check};
-use gatehouse::drivers::{self, Connect};
+use gatehouse::drivers::{self, Connect, Plan};
 use gatehouse::mqtt::QoS;
 use gatehouse::mqtt::packet::SubscriptionOptions;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub struct Observer {
     connect: Connect,
     base: String,
     stop: watch::Sender<bool>,
+    plans: watch::Sender<Plan>,
     drivers: JoinHandle<()>,
     /// Everything that was seen, one line each.
     pub transcript: Vec<String>,
@@ -47,8 +48,9 @@ impl Observer {
         client.subscribe(&[(filter.as_str(), options)]).expect("a filter");
         while !matches!(client.next().await.expect("an event"), Event::Subscribed { .. }) {}
         let (stop, stopped) = watch::channel(false);
-        let drivers = tokio::spawn(drivers::run(settings, connect.clone(), stopped));
-        Self { client, connect: connect.clone(), base, stop, drivers, transcript: Vec::new() }
+        let (plans, plan) = watch::channel(Plan { settings, problems: Vec::new() });
+        let drivers = tokio::spawn(drivers::run(plan, connect.clone(), stopped));
+        Self { client, connect: connect.clone(), base, stop, plans, drivers, transcript: Vec::new() }
     }
 
     /// Waits until a message with this topic below the base and this payload is seen.
@@ -124,6 +126,11 @@ impl Observer {
     /// Whether something was seen.
     pub fn has_seen(&self, line: &str) -> bool {
         self.transcript.iter().any(|seen| seen == line)
+    }
+
+    /// Gives the drivers another configuration.
+    pub fn reload(&self, settings: Arc<Settings>) {
+        self.plans.send_replace(Plan { settings, problems: Vec::new() });
     }
 
     /// Stops the drivers and waits until they have.

@@ -79,6 +79,11 @@ impl Daemon {
         wait(&mut self.child)
     }
 
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the process is ours").is_some()
+    }
+
     /// Ends the process as a power cut would, without a word.
     pub fn kill9(self) {
         self.stop(Signal::SIGKILL);

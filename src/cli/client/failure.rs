@@ -32,6 +32,9 @@ pub enum Failure {
         /// Its answer.
         reason: ReasonCode,
     },
+    /// A device did not do what it was asked for.
+    #[error("the device refused: {0}")]
+    Device(String),
     /// It took longer than `-W` allows.
     #[error("timed out")]
     Timeout,
@@ -53,7 +56,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => EXIT_USAGE,
             Failure::Connect { .. } => EXIT_CONNECT,
-            Failure::Refused { .. } | Failure::Client(ClientError::Refused(_)) => EXIT_REFUSED,
+            Failure::Refused { .. } | Failure::Device(_) | Failure::Client(ClientError::Refused(_)) => EXIT_REFUSED,
             Failure::Client(ClientError::Disconnected(reason)) => match *reason {
                 ReasonCode::NOT_AUTHORIZED | ReasonCode::BANNED | ReasonCode::BAD_CREDENTIALS => EXIT_REFUSED,
                 _ => EXIT_RUNTIME,

@@ -97,6 +97,9 @@ pub enum OutputEvent {
         output: usize,
         /// The state.
         on: bool,
+        /// Whether it is what the output was left at, and what it comes back to: not during a pulse, nor when it went
+        /// into its failsafe state.
+        is_lasting: bool,
     },
     /// Publish the state that is wanted but not reached; none any more if absent.
     Target {
@@ -334,7 +337,8 @@ impl Outputs {
     fn observed(&mut self, now: Moment, index: usize, on: bool) {
         let output = &mut self.switches[index];
         if output.set_known(now, on) {
-            self.events.push_back(OutputEvent::State { output: index, on });
+            let is_lasting = output.writing.as_ref().is_none_or(|writing| writing.wish.cause.is_lasting());
+            self.events.push_back(OutputEvent::State { output: index, on, is_lasting });
         }
         match output.writing.take() {
             Some(writing) if writing.wish.on == on => self.complete(now, index, writing.wish),

@@ -81,6 +81,15 @@ pub(super) struct Pulse {
 }
 
 impl Cause {
+    /// Whether the output is left at the state that is wanted for this.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Command(order) => order.pulse.is_none(),
+            Self::Pulse(_) | Self::MaxOn => true,
+            Self::System => false,
+        }
+    }
+
     /// Who waits for an answer.
     pub(super) fn into_sender(self) -> Option<(Ticket, Option<String>)> {
         match self {

@@ -44,7 +44,7 @@ impl Bench {
                         self.machine.handle(self.now, OutputInput::Observed { output, on }, &mut self.interlocks);
                     }
                 }
-                OutputEvent::State { output, on } => self.told.push(format!("{} state {output}={on}", self.time())),
+                OutputEvent::State { output, on, .. } => self.told.push(format!("{} state {output}={on}", self.time())),
                 OutputEvent::Target { output, on } => {
                     self.told.push(format!("{} target {output}={on:?}", self.time()));
                 }

@@ -29,6 +29,8 @@ pub(super) struct Lines {
     requests: Vec<OpenRequest>,
     /// For each line its request and its offset there.
     places: Vec<Place>,
+    /// For each line the kernel's number of its last edge.
+    last_edges: Vec<u32>,
     /// Edges that were read and not handed out.
     edges: VecDeque<Edge>,
 }
@@ -76,8 +78,9 @@ impl Lines {
             request: paths.iter().position(|known| known == chip).expect("every chip was requested"),
             offset: *offset,
         };
-        let places = specs.iter().zip(&found).map(place).collect();
-        let mut lines = Self { clock, requests, places, edges: VecDeque::new() };
+        let places: Vec<Place> = specs.iter().zip(&found).map(place).collect();
+        let last_edges = vec![0; places.len()];
+        let mut lines = Self { clock, requests, places, last_edges, edges: VecDeque::new() };
         lines.keep_found_levels(specs)?;
         Ok(lines)
     }
@@ -115,9 +118,10 @@ impl Lines {
                 return Ok(edge);
             }
             for request in 0..self.requests.len() {
-                let events = self.requests[request].try_read()?;
-                let edges: Vec<Edge> = events.iter().filter_map(|event| self.edge_of(request, event)).collect();
-                self.edges.extend(edges);
+                for event in self.requests[request].try_read()? {
+                    let edge = self.edge_of(request, &event);
+                    self.edges.extend(edge);
+                }
             }
             if self.edges.is_empty() {
                 self.readable().await?;
@@ -138,11 +142,14 @@ impl Lines {
         .await
     }
 
-    fn edge_of(&self, request: usize, event: &line::EdgeEvent) -> Option<Edge> {
+    fn edge_of(&mut self, request: usize, event: &line::EdgeEvent) -> Option<Edge> {
         let is_it = |place: &Place| place.request == request && place.offset == event.offset;
         let line = self.places.iter().position(is_it)?;
         let at = self.clock.moment_of_kernel(Duration::from_nanos(event.timestamp_ns));
-        Some(Edge { line, level: event.kind == EdgeKind::Rising, at })
+        // The kernel numbers the edges of each line from 1, those that found no room too.
+        let lost = event.line_seqno.wrapping_sub(self.last_edges[line]).saturating_sub(1);
+        self.last_edges[line] = event.line_seqno;
+        Some(Edge { line, level: event.kind == EdgeKind::Rising, at, lost })
     }
 }
 

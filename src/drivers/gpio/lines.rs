@@ -31,6 +31,8 @@ pub(super) struct Edge {
     pub(super) level: bool,
     /// When it changed.
     pub(super) at: Moment,
+    /// Edges of this line before this one that were lost, because they came faster than they were read.
+    pub(super) lost: u32,
 }
 
 /// Why a line cannot be had, read or written; the operator must act.

@@ -22,5 +22,13 @@ pub(super) fn describe(house: &House, device: &DeviceSettings, gpio: &GpioDevice
         property.retained = false;
         meta.properties.insert(button.id.clone(), property);
     }
+    for counter in &gpio.counters {
+        let mut property = PropertyMeta::new("float");
+        property.settable = true;
+        property.is_kept = true;
+        property.unit.clone_from(&counter.unit);
+        property.class.clone_from(&counter.class);
+        meta.properties.insert(counter.id.clone(), property);
+    }
     meta
 }

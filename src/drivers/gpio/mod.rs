@@ -1,23 +1,27 @@
-//! Devices on GPIO lines: outputs, contacts, buttons.
+//! Devices on GPIO lines: outputs, contacts, buttons, counters.
 
+mod failsafe;
 pub(super) mod gpiochip;
+mod inputs;
 pub(super) mod lines;
 mod meta;
 #[cfg(target_arch = "aarch64")]
 mod rppal;
 pub(super) mod simulated;
 
+pub use failsafe::failsafe;
+
 use super::door::{Asked, Door};
 use super::failpoint;
 use super::switches::Switches;
 use super::{DriverError, House, Start, stopped};
-use crate::config::{DeviceSettings, GpioDevice};
-use crate::device::{Button, Debounce, OutputEvent, OutputInput, OutputSpec, Value};
-use lines::{Edge, LineSpec, Lines, Role};
+use crate::config::{DeviceSettings, GpioCounter, GpioDevice};
+use crate::device::{Button, Counter, Debounce, OutputEvent, OutputInput, OutputSpec, Value};
+use lines::{LineSpec, Lines, Role};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// One device while it runs. Lines are numbered: first the outputs, then the inputs, then the buttons.
+/// One device while it runs. Lines are numbered: first the outputs, then inputs, buttons and counters.
 struct Device<'d> {
     house: &'d House,
     gpio: &'d GpioDevice,
@@ -27,6 +31,9 @@ struct Device<'d> {
     /// Debounced levels of inputs and buttons.
     levels: Vec<Debounce>,
     buttons: Vec<Button>,
+    counters: Vec<Counter>,
+    /// Edges that were lost since the start, by input, button and counter.
+    lost: Vec<u64>,
 }
 
 /// Runs a device until `stop` says so.
@@ -81,17 +88,23 @@ fn line_specs<'d>(gpio: &'d GpioDevice, states: &[Option<bool>]) -> Vec<LineSpec
     let outputs = outputs.map(|(output, initial)| (&output.line, Role::Output { initial: *initial }));
     let inputs = gpio.inputs.iter().map(|input| (&input.line, Role::Input { debounce: input.debounce }));
     let buttons = gpio.buttons.iter().map(|button| (&button.line, Role::Input { debounce: button.debounce }));
-    outputs.chain(inputs).chain(buttons).map(|(line, role)| LineSpec { line, role }).collect()
+    let counters = gpio.counters.iter().map(|counter| (&counter.line, Role::Input { debounce: counter.debounce }));
+    outputs.chain(inputs).chain(buttons).chain(counters).map(|(line, role)| LineSpec { line, role }).collect()
 }
 
 impl<'d> Device<'d> {
     fn new(house: &'d House, gpio: &'d GpioDevice, door: Door, lines: Lines, outputs: Switches) -> Self {
         let lengths = gpio.inputs.iter().map(|input| input.debounce);
         let lengths = lengths.chain(gpio.buttons.iter().map(|button| button.debounce));
+        let lengths = lengths.chain(gpio.counters.iter().map(|counter| counter.debounce));
         let length = |length: Duration| if lines.debounces() { Duration::ZERO } else { length };
-        let levels = lengths.map(|wanted| Debounce::new(length(wanted))).collect();
+        let levels: Vec<Debounce> = lengths.map(|wanted| Debounce::new(length(wanted))).collect();
         let buttons = gpio.buttons.iter().map(|button| Button::new(button.button)).collect();
-        Self { house, gpio, door, lines, outputs, levels, buttons }
+        let now = house.clock.now();
+        let counter = |counter: &GpioCounter| Counter::new(counter.counter, door.last_number(&counter.id), now);
+        let counters = gpio.counters.iter().map(counter).collect();
+        let lost = vec![0; levels.len()];
+        Self { house, gpio, door, lines, outputs, levels, buttons, counters, lost }
     }
 
     /// Reads every line; from then on the device is online.
@@ -102,24 +115,15 @@ impl<'d> Device<'d> {
             self.tell_outputs(OutputInput::Observed { output, on })?;
         }
         self.tell_outputs(OutputInput::Restore(states))?;
-        for index in 0..self.levels.len() {
-            let level = self.lines.read(self.gpio.outputs.len() + index)?;
-            self.levels[index].handle(self.house.clock.now(), level);
-            self.settle_level(index)?;
-        }
+        self.read_inputs()?;
         self.door.online()
     }
 
     /// Brings the outputs into their failsafe states and says goodbye.
     async fn end(mut self) -> Result<(), DriverError> {
         self.tell_outputs(OutputInput::Failsafe)?;
+        self.keep_totals()?;
         self.door.close().await
-    }
-
-    fn edge(&mut self, edge: Edge) -> Result<(), DriverError> {
-        let Some(index) = edge.line.checked_sub(self.gpio.outputs.len()) else { return Ok(()) };
-        self.levels[index].handle(edge.at, edge.level);
-        self.settle_level(index)
     }
 
     fn asked(&mut self, asked: Asked) -> Result<(), DriverError> {
@@ -128,7 +132,7 @@ impl<'d> Device<'d> {
                 let output = self.gpio.outputs.iter().position(|output| output.id == property);
                 match output {
                     Some(output) => self.tell_outputs(OutputInput::Command { output, ticket, command }),
-                    None => Ok(()),
+                    None => self.set_total(&property, ticket, &command),
                 }
             }
             Asked::Get { property } => self.read_again(&property),
@@ -147,33 +151,9 @@ impl<'d> Device<'d> {
         if let Some(output) = self.gpio.outputs.iter().position(|output| output.id == property) {
             let on = self.lines.read(output)?;
             self.tell_outputs(OutputInput::Observed { output, on })?;
-            self.door.state(property, &Value::Boolean(on))?;
-        } else if let Some(index) = self.gpio.inputs.iter().position(|input| input.id == property) {
-            let on = self.lines.read(self.gpio.outputs.len() + index)?;
-            self.levels[index].handle(self.house.clock.now(), on);
-            self.settle_level(index)?;
-            if let Some(level) = self.levels[index].level() {
-                self.door.state(property, &Value::Boolean(level))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes a level that counts from now on, and the clicks it makes.
-    fn settle_level(&mut self, index: usize) -> Result<(), DriverError> {
-        let Some((level, at)) = self.levels[index].poll_output(self.house.clock.now()) else { return Ok(()) };
-        match index.checked_sub(self.gpio.inputs.len()) {
-            None => self.door.state(&self.gpio.inputs[index].id, &Value::Boolean(level)),
-            Some(button) => {
-                self.buttons[button].handle(at, level);
-                self.tell_clicks(button)
-            }
-        }
-    }
-
-    fn tell_clicks(&mut self, button: usize) -> Result<(), DriverError> {
-        while let Some(click) = self.buttons[button].poll_output() {
-            self.door.click(&self.gpio.buttons[button].id, click)?;
+            self.door.passing_state(property, &Value::Boolean(on))?;
+        } else {
+            self.read_input_again(property)?;
         }
         Ok(())
     }
@@ -181,18 +161,12 @@ impl<'d> Device<'d> {
     fn next_deadline(&self) -> Option<crate::base::Moment> {
         let levels = self.levels.iter().filter_map(Debounce::next_deadline);
         let buttons = self.buttons.iter().filter_map(Button::next_deadline);
-        levels.chain(buttons).chain(self.outputs.next_deadline()).min()
+        let counters = self.counters.iter().filter_map(Counter::next_deadline);
+        levels.chain(buttons).chain(counters).chain(self.outputs.next_deadline()).min()
     }
 
     fn pass(&mut self) -> Result<(), DriverError> {
-        let now = self.house.clock.now();
-        for index in 0..self.levels.len() {
-            self.settle_level(index)?;
-        }
-        for button in 0..self.buttons.len() {
-            self.buttons[button].pass(now);
-            self.tell_clicks(button)?;
-        }
+        self.pass_inputs()?;
         self.tell_outputs(OutputInput::Time)
     }
 
@@ -202,8 +176,9 @@ impl<'d> Device<'d> {
         while let Some(event) = self.outputs.poll_output() {
             match event {
                 OutputEvent::Write { output, on } => self.write(output, on)?,
-                OutputEvent::State { output, on } => {
-                    self.door.state(&self.gpio.outputs[output].id, &Value::Boolean(on))?;
+                OutputEvent::State { output, on, is_lasting } => {
+                    let (id, value) = (&self.gpio.outputs[output].id, Value::Boolean(on));
+                    if is_lasting { self.door.state(id, &value)? } else { self.door.passing_state(id, &value)? }
                 }
                 OutputEvent::Target { output, on } => self.door.target(&self.gpio.outputs[output].id, on)?,
                 OutputEvent::Heartbeat { output, lost } => self.door.heartbeat(&self.gpio.outputs[output].id, lost)?,

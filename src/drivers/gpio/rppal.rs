@@ -8,6 +8,7 @@ use crate::config::{Bias, GpioLine, LineAddress};
 use crate::drivers::clock::Clock;
 use rppal::gpio::{Gpio, InputPin, Level, OutputPin, Pin, Trigger};
 use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 /// Edges of one device that wait to be handled.
@@ -85,10 +86,17 @@ fn input(
         Bias::Unchanged | Bias::Disabled => pin.into_input(),
     };
     let active_low = line.active_low;
+    let unsent = AtomicU32::new(0);
     let report = move |event: rppal::gpio::Event| {
         let high = event.trigger == Trigger::RisingEdge;
-        // Edges beyond the limit are lost, as in the kernel.
-        let _ = sender.try_send(Edge { line: index, level: high != active_low, at: clock.now() });
+        // Edges beyond the limit are lost, as in the kernel, and counted.
+        let lost = unsent.load(Ordering::Relaxed);
+        let edge = Edge { line: index, level: high != active_low, at: clock.now(), lost };
+        // The only thread that counts is this one.
+        match sender.try_send(edge) {
+            Ok(()) => unsent.store(0, Ordering::Relaxed),
+            Err(_) => unsent.store(lost.saturating_add(1), Ordering::Relaxed),
+        }
     };
     pin.set_async_interrupt(Trigger::Both, None, report).map_err(|error| wrong(line, error))?;
     Ok(OnePin::Input { pin, active_low })

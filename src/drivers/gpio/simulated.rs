@@ -5,6 +5,7 @@
 use super::lines::{Edge, LineError, LineSpec, Role};
 use crate::config::Bias;
 use crate::drivers::clock::Clock;
+use crate::drivers::failpoint;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -38,8 +39,11 @@ struct Edges {
 impl Edges {
     fn push(&self, edge: Edge) {
         let mut waiting = self.lock();
-        if waiting.len() >= EDGES_MAX {
-            waiting.pop_front();
+        if waiting.len() >= EDGES_MAX
+            && let Some(lost) = waiting.pop_front()
+            && let Some(next) = waiting.iter_mut().find(|next| next.line == lost.line)
+        {
+            next.lost += lost.lost + 1;
         }
         waiting.push_back(edge);
         self.arrived.notify_one();
@@ -75,7 +79,7 @@ impl SimulatedChip {
         let Some((index, watcher)) = &line.watcher else { return false };
         if line.high != high {
             line.high = high;
-            watcher.push(Edge { line: *index, level: high != line.active_low, at: clock.now() });
+            watcher.push(Edge { line: *index, level: high != line.active_low, at: clock.now(), lost: 0 });
         }
         true
     }
@@ -107,6 +111,7 @@ impl Lines {
             let watcher = match spec.role {
                 Role::Output { initial } => {
                     high = initial.map_or(high, |on| on != spec.line.active_low);
+                    failpoint::witness(name, high);
                     None
                 }
                 Role::Input { .. } => Some((index, edges.clone())),
@@ -118,9 +123,10 @@ impl Lines {
         Ok(Self { chip: chip.clone(), names, edges })
     }
 
-    pub(super) fn write(&mut self, line: usize, on: bool) {
-        if let Some(line) = self.chip.lock().get_mut(&self.names[line]) {
+    pub(super) fn write(&mut self, index: usize, on: bool) {
+        if let Some(line) = self.chip.lock().get_mut(&self.names[index]) {
             line.high = on != line.active_low;
+            failpoint::witness(&self.names[index], line.high);
         }
     }
 

@@ -24,7 +24,9 @@ impl Voice {
     /// The lines for one thing that is told.
     pub(super) fn lines(&mut self, say: Say) -> Vec<String> {
         match say {
-            Say::State { property, value } => vec![line(&self.topics.property(&property), &value.to_string())],
+            Say::State { property, value } | Say::Passing { property, value } => {
+                vec![line(&self.topics.property(&property), &value.to_string())]
+            }
             Say::Target { property, on } => {
                 let on = on.map_or(String::new(), |on| on.to_string());
                 vec![line(&self.topics.target(&property), &on)]

@@ -1,5 +1,9 @@
 //! One device at the broker: its connection, its topics, its availability, the answers to its commands.
 
+mod recover;
+
+pub(super) use recover::read_retained;
+
 use super::clock::civil_now;
 use super::failpoint;
 use super::journal::Journal;
@@ -7,7 +11,8 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    Action, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles, Value,
+    BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles,
+    Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
@@ -25,9 +30,6 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a command from before the start waits for its device to be there.
 const EARLY_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Why a command from before the start is not carried out.
-const INTERRUPTED: &str = "interrupted";
 
 /// Commands: once each, not the device's own, with the retain flag they were sent with.
 const COMMANDS: SubscriptionOptions = SubscriptionOptions {
@@ -71,6 +73,8 @@ pub(super) struct Door {
     remembered: Vec<String>,
     /// Outputs by the topic on which their controllers give signs of life.
     heartbeats: Vec<(String, String)>,
+    /// What Home Assistant is told, and where, if it is.
+    discovery: Option<(String, String)>,
     journal: Journal,
     /// Messages that came in while the subscriptions were made.
     arrived: VecDeque<Message>,
@@ -84,9 +88,12 @@ pub(super) struct Door {
     last: BTreeMap<String, Vec<u8>>,
 }
 
+/// What the client identifiers of devices begin with.
+pub const DEVICE_CLIENTS: &str = "$device/";
+
 /// The client identifier of a device. Its session lasts: the broker keeps the device's commands in it.
-pub(super) fn client_id(base: &str, device: &str) -> String {
-    format!("$device/{base}/{device}")
+pub fn device_client(base: &str, device: &str) -> String {
+    format!("{DEVICE_CLIENTS}{base}/{device}")
 }
 
 impl Door {
@@ -105,16 +112,44 @@ impl Door {
             output.heartbeat.as_ref().map(|heartbeat| (heartbeat.topic.clone(), (*id).to_owned()))
         };
         door.heartbeats = outputs.iter().filter_map(heartbeat).collect();
-        let remembered = outputs.iter().filter(|(_, output)| output.power_on.remembers());
-        door.remembered = remembered.map(|(id, _)| (*id).to_owned()).collect();
+        let remembered = meta.properties.iter().filter(|(_, property)| property.is_kept);
+        door.remembered = remembered.map(|(id, _)| id.clone()).collect();
+        let gateway = &house.settings.gateway;
+        if gateway.home_assistant {
+            let payload = discovery(&gateway.base, meta, env!("CARGO_PKG_VERSION"));
+            door.discovery = Some((discovery_topic(&gateway.id, &device.id), payload));
+        }
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
-        if !door.remembered.is_empty() {
-            door.last = read_last(&house.connect, &door.topics, &door.remembered).await?;
-        }
+        door.introduce()?;
+        let retained = read_retained(&house.connect, &door.topics.last_filter()).await?;
+        let last = retained.into_iter().filter_map(|(topic, payload)| match door.topics.request(&topic) {
+            Some(Request::Last(property)) => Some((property.to_owned(), payload)),
+            _ => None,
+        });
+        door.last = last.collect();
+        door.clear_strays(meta)?;
         door.subscribe().await?;
         Ok(door)
+    }
+
+    /// Tells Home Assistant what the device is, then whether it is there: in this order, or it would not know of whom
+    /// the availability speaks.
+    fn introduce(&mut self) -> Result<(), DriverError> {
+        let Some((topic, payload)) = self.discovery.clone() else { return Ok(()) };
+        self.retain(topic, payload)?;
+        self.retain(self.topics.availability(), if self.online { "online" } else { "offline" })
+    }
+
+    /// Clears what is retained of properties that the device does not have any more.
+    fn clear_strays(&mut self, meta: &Meta) -> Result<(), DriverError> {
+        let strays: Vec<String> = self.last.keys().filter(|id| !meta.properties.contains_key(*id)).cloned().collect();
+        for id in strays {
+            self.last.remove(&id);
+            self.remember(Message::new(self.topics.property(&id), "").retained())?;
+        }
+        Ok(())
     }
 
     /// In the place of a driver that has failed: refuses every command until its next start.
@@ -148,7 +183,7 @@ impl Door {
             will: Some(Message::new(topics.availability(), "offline").qos(QoS::AtLeastOnce).retained()),
             keep_alive: 0,
             properties,
-            ..Options::new(client_id(base, &device.id))
+            ..Options::new(device_client(base, &device.id))
         };
         let (client, _) = Client::connect(house.connect.open().await?, &options).await?;
         Ok(Self {
@@ -158,6 +193,7 @@ impl Door {
             settable,
             remembered: Vec::new(),
             heartbeats: Vec::new(),
+            discovery: None,
             journal: Journal::default(),
             arrived: VecDeque::new(),
             early: VecDeque::new(),
@@ -175,6 +211,9 @@ impl Door {
         let (set, get) = (self.topics.set_filter(), self.topics.get_filter());
         let mut filters = vec![(set.as_str(), COMMANDS), (get.as_str(), MOMENTARY)];
         filters.extend(self.heartbeats.iter().map(|(topic, _)| (topic.as_str(), MOMENTARY)));
+        if self.discovery.is_some() {
+            filters.push((BIRTH_TOPIC, MOMENTARY));
+        }
         filters.dedup_by_key(|(filter, _)| *filter);
         self.client.subscribe(&filters)?;
         let until = Instant::now() + SUBSCRIBE_TIMEOUT;
@@ -193,54 +232,23 @@ impl Door {
         self.recover()
     }
 
-    /// Decides about the commands that the broker may have sent before: it is not known how far they came.
-    fn recover(&mut self) -> Result<(), DriverError> {
-        for message in std::mem::take(&mut self.arrived) {
-            match self.topics.request(&message.topic) {
-                Some(Request::Set(property)) if message.dup && !message.retain => {
-                    let property = property.to_owned();
-                    self.recover_command(property, &message)?;
-                }
-                _ => self.arrived.push_back(message),
-            }
-        }
-        self.acknowledge();
-        Ok(())
-    }
-
-    fn recover_command(&mut self, property: String, message: &Message) -> Result<(), DriverError> {
-        let Some((ticket, command)) = self.accept(&property, message)? else { return Ok(()) };
-        let id = command.id.clone();
-        let written_ttl = Command::parse(&message.payload).is_ok_and(|command| command.ttl.is_some());
-        let may_be_repeated = match command.action {
-            Action::Set(_) | Action::Number(_) => command.pulse.is_none(),
-            Action::Toggle => false,
-        };
-        if self.start == Start::AfterFault || !may_be_repeated {
-            let reason = if self.start == Start::AfterFault { "restart" } else { INTERRUPTED };
-            return self.result(&property, ticket, &CommandResult::because(id, Status::Failed, reason));
-        }
-        if written_ttl {
-            // How old it is nobody knows, and its sender said that it must not be late.
-            return self.result(&property, ticket, &CommandResult::because(id, Status::Expired, INTERRUPTED));
-        }
-        // Of several levels the last one counts: the others are history.
-        if let Some(at) = self.early.iter().position(|(other, ..)| *other == property)
-            && let Some((_, ticket, command)) = self.early.remove(at)
-        {
-            self.result(&property, ticket, &CommandResult::new(command.id, Status::Superseded))?;
-        }
-        self.early.push_back((property, ticket, command));
-        Ok(())
-    }
-
     /// The switch state that was retained before the device started.
     pub(super) fn last_switch(&self, property: &str) -> Option<bool> {
-        match self.last.get(property)?.as_slice() {
+        match self.kept(property)? {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
         }
+    }
+
+    fn kept(&self, property: &str) -> Option<&[u8]> {
+        let is_kept = self.remembered.iter().any(|id| id == property);
+        self.last.get(property).filter(|_| is_kept).map(Vec::as_slice)
+    }
+
+    /// The number that was retained and kept before the device started.
+    pub(super) fn last_number(&self, property: &str) -> Option<f64> {
+        std::str::from_utf8(self.kept(property)?).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// The next thing that someone asks of the device. Sends what was published meanwhile.
@@ -268,7 +276,10 @@ impl Door {
             };
             match event {
                 Event::Message(message) => self.arrived.push_back(message),
-                Event::Released { packet_id } => self.journal.released(packet_id),
+                Event::Released { packet_id } => {
+                    failpoint::reach("released");
+                    self.journal.released(packet_id);
+                }
                 Event::Connected { .. }
                 | Event::Published { .. }
                 | Event::Subscribed { .. }
@@ -277,18 +288,12 @@ impl Door {
         }
     }
 
-    fn give_up_early(&mut self) -> Result<(), DriverError> {
-        while let Some((property, ticket, command)) = self.early.pop_front() {
-            self.result(&property, ticket, &CommandResult::because(command.id, Status::Expired, "offline"))?;
-        }
-        Ok(())
-    }
-
     /// Acknowledges the commands that the broker need not keep any longer.
     fn acknowledge(&mut self) {
         while let Some(packet_id) = self.journal.acknowledge() {
             failpoint::reach("acknowledge");
             self.client.acknowledge(packet_id);
+            failpoint::reach("acknowledged");
         }
     }
 
@@ -299,6 +304,11 @@ impl Door {
             return self.remember(message);
         }
         self.publish(message)
+    }
+
+    /// Publishes a property's verified value that is not to be remembered: it is not left at that.
+    pub(super) fn passing_state(&mut self, property: &str, value: &Value) -> Result<(), DriverError> {
+        self.retain(self.topics.property(property), value.to_string())
     }
 
     /// Publishes what was done with a button: an event, never retained.
@@ -393,6 +403,12 @@ impl Door {
         if !outputs.is_empty() {
             return Ok((!message.retain).then_some(Asked::Alive { outputs }));
         }
+        if message.topic == BIRTH_TOPIC && self.discovery.is_some() {
+            if message.payload == b"online" {
+                self.introduce()?;
+            }
+            return Ok(None);
+        }
         match self.topics.request(&message.topic) {
             Some(Request::Set(property)) => {
                 failpoint::reach("received");
@@ -456,35 +472,4 @@ impl Door {
         self.client.publish(message.qos(QoS::AtLeastOnce))?;
         Ok(())
     }
-}
-
-/// Reads what is retained of a device's properties, over a connection of its own. The server sends what is retained
-/// before it answers the UNSUBSCRIBE that follows.
-async fn read_last(
-    connect: &Connect,
-    topics: &DeviceTopics,
-    wanted: &[String],
-) -> Result<BTreeMap<String, Vec<u8>>, DriverError> {
-    let (mut client, _) = Client::connect(connect.open().await?, &Options::new("")).await?;
-    let filter = topics.last_filter();
-    client.subscribe(&[(filter.as_str(), SubscriptionOptions::plain(QoS::AtMostOnce))])?;
-    let mut last = BTreeMap::new();
-    loop {
-        match client.next().await? {
-            Event::Subscribed { .. } => {
-                client.unsubscribe(&[filter.as_str()])?;
-            }
-            Event::Unsubscribed { .. } => break,
-            Event::Message(message) => {
-                if let Some(Request::Last(property)) = topics.request(&message.topic)
-                    && wanted.iter().any(|id| id == property)
-                {
-                    last.insert(property.to_owned(), message.payload.clone());
-                }
-            }
-            Event::Connected { .. } | Event::Published { .. } | Event::Released { .. } => {}
-        }
-    }
-    client.disconnect().await?;
-    Ok(last)
 }
