@@ -303,7 +303,7 @@ fn fail_once(call: &str, error: &str, nth: u32) -> Result<(), String> {
     }
     daemon.kill9();
     trace.ended();
-    let calls = std::fs::read_to_string(&output).unwrap();
+    let calls = std::fs::read_to_string(&output).expect("what strace wrote");
     assert!(calls.contains("INJECTED"), "{call} {nth} never came:\n{calls}");
     let daemon = Daemon::start_on(data.path());
     let (mut reader, session_present) = Client::connect(daemon.address(), &connect);
