@@ -24,6 +24,7 @@ test: ## every test
 	@scripts/setup.sh build test
 	@scripts/setup.sh image || echo "without these the tests of the image do not run"
 	@scripts/python.sh
+	@scripts/node.sh
 	$(CARGO) check --locked --no-default-features
 	$(CARGO) test --locked
 

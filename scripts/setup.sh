@@ -13,14 +13,25 @@ say() {
     printf 'setup: %s\n' "$*" >&2
 }
 
-# One package a line; # starts a comment.
+# One package a line, with the oldest version that will do after >=; # starts a comment.
 listed() {
     sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$here/packages/$1"
 }
 
+# is_installed NAME[>=VERSION]
 is_installed() {
-    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) || return 1
-    [ "$status" = installed ]
+    about=$(dpkg-query --show --showformat='${db:Status-Status} ${Version}' "${1%%>=*}" 2>/dev/null) || return 1
+    [ "${about%% *}" = installed ] || return 1
+    case $1 in
+        *">="*) dpkg --compare-versions "${about#* }" ge "${1#*>=}" ;;
+    esac
+}
+
+# are_installed NAME[>=VERSION]…
+are_installed() {
+    for one in "$@"; do
+        is_installed "$one" || return 1
+    done
 }
 
 # Runs a command as root, or fails if that is not ours to do.
@@ -34,7 +45,10 @@ as_root() {
     fi
 }
 
+# apt_install NAME[>=VERSION]…
 apt_install() {
+    # shellcheck disable=SC2046  # one word per package is wanted
+    set -- $(printf '%s\n' "$@" | sed 's/>=.*//')
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install --yes --quiet --quiet --no-install-recommends "$@" >&2
 }
@@ -74,14 +88,15 @@ done
 
 if ! as_root true; then
     say "some packages are missing; install them with"
-    printf '    sudo apt-get install%s\n' "$missing" >&2
+    printf '    sudo apt-get install%s\n' "$(echo "$missing" | sed 's/>=[^ ]*//g')" >&2
     exit 1
 fi
 
 say "installing$missing"
 # shellcheck disable=SC2086  # one word per package is wanted
-if ! apt_install $missing 2>/dev/null; then
+if ! apt_install $missing 2>/dev/null || ! are_installed $missing; then
     say "refreshing the list of packages"
     as_root apt-get update --quiet --quiet >&2
     apt_install $missing
+    are_installed $missing || { say "Debian's lists have not all of:$missing"; exit 1; }
 fi

@@ -7,7 +7,7 @@
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
 //! | 2 | [`broker`], [`access`], [`device`], [`rules`], [`config`], [`load`] | decisions, as plain state machines: no clock, disk, socket or thread |
-//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`] | one part of the outside world each |
+//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
 pub mod access;
@@ -32,3 +32,5 @@ pub mod password;
 pub mod rules;
 #[cfg(feature = "daemon")]
 pub mod store;
+#[cfg(feature = "daemon")]
+pub mod update;

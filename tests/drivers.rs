@@ -2,12 +2,15 @@
 #![cfg(feature = "daemon")]
 
 mod drivers {
+    mod binary;
     mod discovery;
     mod gpio;
     mod hub;
+    mod judges;
     mod line;
     mod modbus;
     mod observer;
     mod onewire;
+    mod storm;
     mod transcripts;
 }

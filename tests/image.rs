@@ -5,6 +5,14 @@ mod image {
     mod board;
     mod card;
     mod clients;
+    mod data;
     mod scenes;
+    mod slots;
     mod tree;
+    mod updates;
+
+    /// Whether the long form is asked for, as `make image-test` does.
+    fn is_long() -> bool {
+        std::env::var_os("GATEHOUSE_IMAGE_LONG").is_some()
+    }
 }

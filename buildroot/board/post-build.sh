@@ -10,4 +10,6 @@ for step in "$target"/etc/init.d/S*; do
     [ -e "$tree/../overlay/etc/init.d/${step##*/}" ] || rm "$step"
 done
 mkdir -p "$target/boot" "$target/data"
+mkdir -p "$target/etc/gatehouse/update-keys"
+[ -z "${UPDATE_KEY:-}" ] || cp "$UPDATE_KEY.pub" "$target/etc/gatehouse/update-keys/"
 "$tree/../scripts/image/release.sh" "$board" "$target"

@@ -7,11 +7,13 @@ board=$(sed -n 's/^BR2_DEFCONFIG=.*gatehouse_\(.*\)_defconfig"$/\1/p' "$BR2_CONF
 
 rm -rf "${images:?}/boot"
 mkdir "$images/boot"
-gzip -9nc "$images/Image" >"$images/boot/kernel.img"
+gzip -9nc "$images/Image" >"$images/kernel.gz"
+cp "$images/u-boot.bin" "$images/boot/"
+"$tree/../scripts/image/boot-script.sh" "$images/boot/boot.scr"
 find "$images" -maxdepth 1 -name '*.dtb' -exec cp {} "$images/boot/" \;
 if [ -d "$images/rpi-firmware" ]; then
     cp -r "$images/rpi-firmware/." "$images/boot/"
     cp "$tree/board/config.txt" "$images/boot/config.txt"
 fi
-"$tree/../scripts/image/command-line.sh" "$board" buildroot >"$images/boot/cmdline.txt"
-"$tree/../scripts/image/card.sh" "$images/boot" "$images/rootfs.squashfs" "$images/card.img"
+"$tree/../scripts/image/slot.sh" "$board" buildroot "$images/kernel.gz" - "$images/rootfs.squashfs" "$images/slot.img"
+"$tree/../scripts/image/card.sh" "$images/boot" "$images/slot.img" "$images/card.img"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# boot-files.sh BOARD DIRECTORY: fills DIRECTORY with what the FAT partition holds.
+# boot-files.sh BOARD DIRECTORY: fills DIRECTORY with what the FAT partition holds: the boot loader and its script, and
+# before it the Pi's firmware. Kernel and first stage lie in the slots.
 set -eu
 . "$(dirname "$0")/common"
 board=$1 directory=$2
@@ -7,11 +8,11 @@ board_load "$board"
 
 rm -rf "$directory"
 mkdir -p "$directory"
+loader=$("$top/scripts/image/debs.sh" "${boot_loader%%/*}")
+cp "$loader/usr/lib/u-boot/${boot_loader#*/}/u-boot.bin" "$directory/"
+"$top/scripts/image/boot-script.sh" "$directory/boot.scr"
 kernel=$("$top/scripts/image/kernel.sh")
 release=$(ls "$kernel/lib/modules")
-gzip -9nc "$kernel/boot/vmlinuz-$release" >"$directory/kernel.img"
-"$top/scripts/image/initrd.sh" "$board" "$directory/initrd.img"
-"$top/scripts/image/command-line.sh" "$board" debian >"$directory/cmdline.txt"
 for dtb in $dtbs; do
     cp "$kernel/usr/lib/linux-image-$release/broadcom/$dtb" "$directory/"
 done
@@ -21,11 +22,10 @@ if [ -n "$firmware" ]; then
         cp "$tree/usr/lib/raspi-firmware/$file" "$directory/"
     done
     cp "$tree/usr/share/doc/raspi-firmware/copyright" "$directory/LICENCE.firmware.txt"
-    # Debian's kernel names its device trees as Linux does, and reaches the card only with its first stage.
+    # Debian's kernel names its device trees as Linux does.
     {
         cat "$top/buildroot/board/config.txt"
         echo "upstream_kernel=1"
-        echo "initramfs initrd.img followkernel"
     } >"$directory/config.txt"
 fi
 find "$directory" -exec touch -h -d "@$(build_time)" {} +

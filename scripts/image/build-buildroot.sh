@@ -26,4 +26,6 @@ make -C "$BUILDROOT_DIR" O="$directory" BR2_EXTERNAL="$top/buildroot" 2>&1 | tee
 [ -f "$directory/images/card.img" ] || { tail -n 30 "$directory/build.log" >&2; fail "Buildroot made no card"; }
 mkdir -p "$output/$board"
 cp --sparse=always "$directory/images/card.img" "$image"
+cp --sparse=always "$directory/images/slot.img" "$output/$board/slot.img"
+cp "$directory/target/usr/lib/gatehouse/release" "$output/$board/release"
 say "image:      $image"

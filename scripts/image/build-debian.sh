@@ -16,14 +16,19 @@ binary=$("$scripts/cross.sh")
 
 say "[2/4] root file system"
 "$scripts/root.sh" "$board" "$binary" "$out/root"
+cp "$out/root/usr/lib/gatehouse/release" "$out/release"
 mksquashfs "$out/root" "$out/root.squashfs" -comp zstd -all-root -noappend -quiet -no-progress \
     -mkfs-time "$(build_time)" -all-time "$(build_time)" >&2
 
-say "[3/4] boot files"
+say "[3/4] kernel and boot files"
+kernel=$("$scripts/kernel.sh")
+gzip -9nc "$kernel"/boot/vmlinuz-* >"$out/kernel.gz"
+"$scripts/initrd.sh" "$board" "$out/initrd.img"
+"$scripts/slot.sh" "$board" debian "$out/kernel.gz" "$out/initrd.img" "$out/root.squashfs" "$out/slot.img"
 "$scripts/boot-files.sh" "$board" "$out/boot"
 
 say "[4/4] card"
-"$scripts/card.sh" "$out/boot" "$out/root.squashfs" "$image"
+"$scripts/card.sh" "$out/boot" "$out/slot.img" "$image"
 
 mib() {
     awk -v bytes="$1" 'BEGIN { printf "%.1f MiB", bytes / 1048576 }'

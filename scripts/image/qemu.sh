@@ -1,9 +1,8 @@
 #!/bin/sh
 # qemu.sh BOARD CARD PORT CONSOLE SERIAL: becomes QEMU running a board from a card (a file), with its MQTT port at
 # 127.0.0.1:PORT. CONSOLE and SERIAL are what QEMU connects the board's console and its serial port to, as its
-# -chardev has it: stdio, pty, socket,path=…, file,path=…, null. Kernel, first stage, device tree and command line are
-# read from the card's own FAT partition, as a board's firmware would do it,
-# into CARD.boot.
+# -chardev has it: stdio, pty, socket,path=…, file,path=…, null. The boot loader and the device tree are read from
+# the card's own FAT partition into CARD.boot, as a board's firmware would do it.
 set -eu
 . "$(dirname "$0")/common"
 board=$1 card=$2 port=$3 console_to=$4 serial_to=$5
@@ -15,19 +14,20 @@ rm -rf "$boot"
 mkdir "$boot"
 mcopy -n -i "$card@@1M" '::*' "$boot/"
 
-set -- -nodefaults -display none -no-reboot \
-    -kernel "$boot/kernel.img" -initrd "$boot/initrd.img" -append "$(cat "$boot/cmdline.txt")" \
+set -- -nodefaults -display none \
     -chardev "$console_to,id=console" -chardev "$serial_to,id=serial" \
     -netdev "user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:$port-:1883"
 case $emulator in
     virt) # one core: a second one makes emulation slower, not faster
-        exec qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 1 -m 256 "$@" \
+        exec qemu-system-aarch64 -machine virt -cpu cortex-a53 -smp 1 -m 256 "$@" -bios "$boot/u-boot.bin" \
             -drive "if=none,id=card,file=$card,format=raw" -device virtio-blk-pci,drive=card \
-            -device virtio-net-pci,netdev=lan,romfile= -device virtio-rng-pci \
+            -device virtio-net-pci,netdev=lan,romfile= -device virtio-rng-pci -device i6300esb \
             -serial chardev:console -device pci-serial,chardev=serial
         ;;
     raspi3b) # its console is the second of its own serial ports
-        exec qemu-system-aarch64 -machine raspi3b "$@" -dtb "$boot/bcm2837-rpi-3-b.dtb" \
+        # QEMU's model of the Pi's watchdog resets the board as soon as it is started.
+        fdtput -t s "$boot/bcm2837-rpi-3-b.dtb" /soc/watchdog@7e100000 status disabled
+        exec qemu-system-aarch64 -machine raspi3b "$@" -kernel "$boot/u-boot.bin" -dtb "$boot/bcm2837-rpi-3-b.dtb" \
             -drive "if=sd,file=$card,format=raw" -device usb-net,netdev=lan \
             -serial null -serial chardev:console -device usb-serial,chardev=serial,always-plugged=on
         ;;

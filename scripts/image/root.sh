@@ -59,6 +59,12 @@ rm "$root/usr/lib/modules/$release"/*.bin # busybox reads the text form
 
 cp -a "$top/overlay/." "$root/"
 install -m 755 "$binary" "$root/usr/bin/gatehouse"
+mkdir -p "$root/etc/gatehouse/update-keys"
+if [ -n "${UPDATE_KEY:-}" ]; then
+    cp "$UPDATE_KEY.pub" "$root/etc/gatehouse/update-keys/"
+else
+    say "   no UPDATE_KEY: this image will take no updates"
+fi
 "$top/scripts/image/release.sh" "$board" "$root"
 
 # Every library that a program asks for is there.

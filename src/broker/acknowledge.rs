@@ -142,11 +142,10 @@ impl Broker {
         {
             connected.open_publishes = connected.open_publishes.saturating_sub(1);
         }
-        self.counters.packets_sent += 1;
         match held.answer {
-            Answer::Ack(ack) => ack.encode(version, self.outboxes.append(held.connection)),
-            Answer::Suback(suback) => suback.encode(version, self.outboxes.append(held.connection)),
-            Answer::Unsuback(unsuback) => unsuback.encode(version, self.outboxes.append(held.connection)),
+            Answer::Ack(ack) => self.send(held.connection, |out| ack.encode(version, out)),
+            Answer::Suback(suback) => self.send(held.connection, |out| suback.encode(version, out)),
+            Answer::Unsuback(unsuback) => self.send(held.connection, |out| unsuback.encode(version, out)),
             Answer::Ungate => self.outboxes.ungate(held.connection),
         }
     }

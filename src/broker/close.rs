@@ -12,7 +12,7 @@ use crate::access::{Action, Rights};
 use crate::base::Moment;
 use crate::base::limits::REFUSED_PAUSE_SECS;
 use crate::mqtt::packet::Disconnect;
-use crate::mqtt::{Properties, ReasonCode};
+use crate::mqtt::{Properties, ReasonCode, Version};
 use std::time::Duration;
 
 impl Broker {
@@ -56,8 +56,8 @@ impl Broker {
             && connected.version.is_v5()
         {
             let packet = Disconnect { reason, properties: Properties::NONE };
-            packet.encode(connected.version, self.outboxes.append(id));
-            self.counters.packets_sent += 1;
+            // Whoever does not take even that is only closed.
+            self.send(id, |out| packet.encode(Version::V5, out));
         }
         self.close_quietly(now, id);
     }

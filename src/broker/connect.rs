@@ -7,6 +7,7 @@ use super::connection::{Arrival, Connected, Connection, Phase};
 use super::exchange;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
+use super::narrow::CONNACK_SIZE;
 use super::output::Output;
 use super::session::{NEVER, Session};
 use super::timers::Timer;
@@ -71,6 +72,9 @@ impl Broker {
         proved: Option<&str>,
         body: &[u8],
     ) {
+        if Wishes::of(connect, 1).packet_size_max < CONNACK_SIZE as u32 {
+            return self.close_quietly(now, from);
+        }
         if let Err(reason) = self.may_connect(from, connect) {
             return self.refuse_connect(now, from, Some(connect.version), reason);
         }
@@ -101,6 +105,12 @@ impl Broker {
         if !connect.will.as_ref().is_none_or(may_leave_will) {
             return self.refuse_connect(now, from, Some(connect.version), ReasonCode::NOT_AUTHORIZED);
         }
+        let assigned = connect.client_id.is_empty().then_some(&*client_id);
+        let mut connack = vec![];
+        self.put_connack(connect, false, assigned, proof, &mut connack);
+        if connack.len() > wishes.packet_size_max as usize {
+            return self.refuse_connect(now, from, Some(connect.version), ReasonCode::PACKET_TOO_LARGE);
+        }
         if let Some(old) = self.sessions.find(&client_id) {
             self.take_over(now, old);
         }
@@ -122,8 +132,9 @@ impl Broker {
         self.sessions.at_mut(key).rights = rights;
         must_be_kept |= self.stop_expiry(key);
         self.attach(now, from, key, connect, &wishes);
-        let assigned = connect.client_id.is_empty().then_some(&*client_id);
-        self.connack(from, connect, session_present, assigned, proof);
+        connack.clear();
+        self.put_connack(connect, session_present, assigned, proof, &mut connack);
+        self.send(from, |out| out.extend_from_slice(&connack));
         self.counters.connects += 1;
         if must_be_kept {
             // Only when the old session is gone for good, or kept, or its time no longer runs, may the client hear of it.
@@ -243,13 +254,14 @@ impl Broker {
         (is_limited && (asked == 0 || asked > max)).then_some(max)
     }
 
-    fn connack(
-        &mut self,
-        to: ConnectionId,
+    /// Appends the CONNACK of a client that is let in.
+    fn put_connack(
+        &self,
         connect: &Connect<'_>,
         session_present: bool,
         assigned: Option<&str>,
         proof: Option<&[u8]>,
+        out: &mut Vec<u8>,
     ) {
         let mut properties = vec![];
         if connect.version.is_v5() {
@@ -268,13 +280,12 @@ impl Broker {
         }
         let properties = Properties::from_checked(&properties);
         let connack = Connack { session_present, reason: ReasonCode::SUCCESS, properties };
-        connack.encode(connect.version, self.outboxes.append(to));
+        connack.encode(connect.version, out);
     }
 
     pub(super) fn connack_refusal(&mut self, to: ConnectionId, version: Version, reason: ReasonCode) {
         let connack = Connack { session_present: false, reason, properties: Properties::NONE };
-        self.counters.packets_sent += 1;
-        connack.encode(version, self.outboxes.append(to));
+        self.send(to, |out| connack.encode(version, out));
     }
 
     /// CONNECT is late, or the client was silent for one and a half times its keep alive ([MQTT-3.1.2-24]).

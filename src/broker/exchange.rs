@@ -268,8 +268,7 @@ impl Broker {
         let mut properties = vec![];
         put_proof(data, &mut properties);
         let auth = Auth { reason, properties: Properties::from_checked(&properties) };
-        self.counters.packets_sent += 1;
-        auth.encode(self.outboxes.append(to));
+        self.send(to, |out| auth.encode(out));
     }
 }
 

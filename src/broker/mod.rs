@@ -31,6 +31,7 @@ mod layout;
 mod listeners;
 mod load;
 pub mod message;
+mod narrow;
 mod orphans;
 mod outbox;
 mod outgoing;
@@ -103,6 +104,8 @@ pub struct Broker {
     connections: Vec<Option<Connection>>,
     connected: u32,
     strangers: Strangers,
+    /// Connections whose client does not take an answer for its size.
+    too_narrow: Vec<ConnectionId>,
     listeners: Listeners,
     generation: u32,
     sessions: Sessions,
@@ -231,7 +234,10 @@ impl Broker {
             Input::TurnedAway(count) => self.counters.turned_away += count,
             Input::Closed(connection) => self.closed(now, connection),
             Input::Flushed(connection) => self.flushed(now, connection),
-            Input::TurnEnd => self.turn_end(now),
+            Input::TurnEnd => {
+                self.close_too_narrow(now);
+                self.turn_end(now);
+            }
             Input::Tick => self.tick(now),
             Input::Committed(group) => self.committed(now, *group),
             Input::CommitFailed(group, fault) => self.commit_failed(now, group, fault),
@@ -365,8 +371,7 @@ impl Broker {
     }
 
     fn pingresp(&mut self, to: ConnectionId) {
-        self.counters.packets_sent += 1;
-        self.outboxes.append(to).extend_from_slice(&[0xD0, 0]);
+        self.send(to, |out| out.extend_from_slice(&[0xD0, 0]));
     }
 
     fn connect_packet(&mut self, now: Moment, from: ConnectionId, whole: &[u8], body: &[u8]) {

@@ -42,6 +42,7 @@ impl Broker {
             connections: vec![],
             connected: 0,
             strangers: super::Strangers::default(),
+            too_narrow: vec![],
             listeners: Listeners::default(),
             generation: 0,
             sessions: Sessions::default(),

@@ -22,7 +22,7 @@ impl Broker {
         let key = connected.session;
         let identifier = subscribe.identifier().unwrap_or(0);
         let (mut reasons, mut made) = (vec![], vec![]);
-        for &(filter, options) in &subscribe.filters {
+        for (filter, options) in subscribe.filters.iter() {
             match self.subscribe_one(key, filter, options, identifier) {
                 Ok(is_new) => {
                     reasons.push(ReasonCode(options.qos.bits()));
@@ -90,7 +90,7 @@ impl Broker {
         let Some(connected) = self.connected(from) else { return };
         let key = connected.session;
         let is_stored = self.sessions.at(key).is_stored;
-        let reasons = unsubscribe.filters.iter().map(|&filter| self.unsubscribe_one(key, filter)).collect();
+        let reasons = unsubscribe.filters.iter().map(|filter| self.unsubscribe_one(key, filter)).collect();
         let answer = Answer::Unsuback(Unsuback { packet_id: unsubscribe.packet_id, reasons });
         if is_stored {
             self.hold(from, answer);

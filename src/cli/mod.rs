@@ -6,13 +6,16 @@
 mod acl;
 mod backup;
 mod bench;
+mod bus;
 mod check;
 mod client;
 mod device;
 mod failsafe;
+mod image;
 mod import;
 mod log;
 mod publish;
+mod record;
 mod reload;
 mod replay;
 mod report;
@@ -20,6 +23,7 @@ mod request;
 mod run;
 mod secret;
 mod subscribe;
+mod update;
 mod user;
 mod users_file;
 mod wiring;
@@ -89,10 +93,18 @@ enum Command {
     Acl(acl::AclArgs),
     /// Take over the configuration of another broker.
     Import(import::ImportArgs),
+    /// Update the card's system, or go back.
+    Update(update::UpdateArgs),
+    /// Make what belongs to the card.
+    Image(image::ImageArgs),
     /// Make a copy of the store, or put one back.
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
     Replay(replay::ReplayArgs),
+    /// Record what comes in at a serial port.
+    Record(record::RecordArgs),
+    /// Examine the buses of the running gateway.
+    Bus(bus::BusArgs),
     /// Publish messages.
     #[command(name = "pub")]
     Publish(Box<publish::PublishArgs>),
@@ -119,8 +131,12 @@ pub fn main() -> ExitCode {
         Command::User(args) => user::run(&args),
         Command::Acl(args) => acl::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Update(args) => update::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Bus(args) => bus::run(&args),
         Command::Publish(args) => publish::run(&args),
         Command::Subscribe(args) => subscribe::run(&args),
         Command::Request(args) => request::run(&args),

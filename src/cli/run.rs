@@ -30,6 +30,10 @@ pub struct RunArgs {
     /// a free one [default: 127.0.0.1:1883]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
+    /// File to write the machine's uptime to, in seconds, once a second; who supervises may take a file that stands
+    /// still for a gateway that hangs
+    #[arg(long, value_name = "FILE")]
+    heartbeat: Option<PathBuf>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -66,7 +70,7 @@ fn options(args: RunArgs) -> Result<Options, ExitCode> {
     let listeners = listen.into_iter().map(ListenerSettings::plain).chain(broker.listeners.iter().cloned()).collect();
     let files = ConfigurationFiles { paths: args.config, data_directory: data_directory.clone() };
     let files = (!files.paths.is_empty()).then_some(files);
-    Ok(Options { settings, files, problems, data_directory, access, listeners })
+    Ok(Options { settings, files, problems, data_directory, access, listeners, heartbeat: args.heartbeat })
 }
 
 /// Reads the configuration. If it has problems they are said, and the last good one takes its place, if there is one.

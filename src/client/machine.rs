@@ -5,8 +5,8 @@ use super::{
 };
 use crate::base::Moment;
 use crate::mqtt::packet::{
-    Ack, AckKind, Connack, Connect, Credentials, Disconnect, Publish, Subscribe, SubscriptionOptions, Unsubscribe,
-    WillMessage,
+    Ack, AckKind, Connack, Connect, Credentials, Disconnect, FilterList, Publish, Subscribe, SubscriptionList,
+    SubscriptionOptions, Unsubscribe, WillMessage,
 };
 use crate::mqtt::{
     DecodeError, Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode,
@@ -114,8 +114,11 @@ impl Machine {
         filters: &[(&str, SubscriptionOptions)],
         properties: Properties<'_>,
     ) -> Result<Token, ClientError> {
-        let checked = filters.iter().map(|(filter, options)| Ok((TopicFilter::new(filter)?, *options)));
-        let filters = checked.collect::<Result<Vec<_>, DecodeError>>()?;
+        let mut list = vec![];
+        for (filter, options) in filters {
+            SubscriptionList::put(TopicFilter::new(filter)?, *options, self.version, &mut list);
+        }
+        let filters = SubscriptionList::from_checked(&list);
         let token = self.token();
         let packet_id = self.packet_id(Pending::Suback(token));
         Subscribe { packet_id, properties, filters }.encode(self.version, &mut self.outbox);
@@ -127,7 +130,11 @@ impl Machine {
     /// # Errors
     /// [`ClientError::Protocol`] for a filter that is none.
     pub fn unsubscribe(&mut self, filters: &[&str]) -> Result<Token, ClientError> {
-        let filters = filters.iter().map(|filter| TopicFilter::new(filter)).collect::<Result<Vec<_>, _>>()?;
+        let mut list = vec![];
+        for filter in filters {
+            FilterList::put(TopicFilter::new(filter)?, &mut list);
+        }
+        let filters = FilterList::from_checked(&list);
         let token = self.token();
         let packet_id = self.packet_id(Pending::Unsuback(token));
         Unsubscribe { packet_id, properties: Properties::NONE, filters }.encode(self.version, &mut self.outbox);

@@ -9,6 +9,8 @@ mod message;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
+pub mod websocket;
 
 pub use machine::{Machine, Token};
 pub use message::{Message, Options, OwnProperties};

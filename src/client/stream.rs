@@ -178,6 +178,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         if moved {
             return Poll::Ready(Ok(()));
         }
+        // TLS and WebSocket may keep back what they were given.
+        if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(context) {
+            return Poll::Ready(Err(error.into()));
+        }
         let mut space = [0; READ_SIZE];
         let mut buffer = ReadBuf::new(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;

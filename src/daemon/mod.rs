@@ -10,6 +10,7 @@ mod control;
 mod error;
 mod files;
 mod heart;
+mod heartbeat;
 mod limits;
 mod listen;
 mod preface;
@@ -59,6 +60,8 @@ pub struct Options {
     pub access: Option<(UsersFile, Access)>,
     /// Where clients come in.
     pub listeners: Vec<ListenerSettings>,
+    /// The file that the heart beats into, if somebody looks at it.
+    pub heartbeat: Option<PathBuf>,
 }
 
 /// What is there when the gateway is ready.
@@ -123,6 +126,9 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     life.begin(&side, options.files.is_some().then_some(plan), Connect::new(door))?;
     let house = options.files.map(|files| reload::House { files, plans });
     reload::begin(&side, reload::Reloaded { certificates, users, house }, inlet)?;
+    if let Some(file) = options.heartbeat {
+        heart.spawn(heartbeat::beat(file));
+    }
     control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });
     let sockets_max = limits::sockets(&limits);

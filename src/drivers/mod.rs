@@ -38,6 +38,7 @@ pub use door::{DEVICE_CLIENTS, device_client};
 pub use gpio::failsafe;
 pub use replay::{ReplayError, bytes_text, replay, replay_file};
 pub use scan::{Found, scan};
+pub use serial::listen;
 
 use crate::client::ClientError;
 use crate::config::{DeviceSettings, GpioBackend, Settings};
@@ -90,6 +91,7 @@ struct House {
     /// The ways to those buses that several devices share.
     buses: Arc<BTreeMap<String, BusDoor>>,
     interlocks: SharedInterlocks,
+    measurements: onewire::Measurements,
 }
 
 impl House {
@@ -129,7 +131,16 @@ pub async fn run(mut plan: watch::Receiver<Plan>, connect: Connect, mut stop: wa
     let buses = Arc::new(settings.shared_buses().map(|bus| (bus.id.clone(), BusDoor::new())).collect());
     let interlocks = SharedInterlocks::new(settings.interlocks.clone());
     let clock = Clock::start();
-    let house = House { settings, connect, clock, gpio, simulation, buses, interlocks };
+    let house = House {
+        settings,
+        connect,
+        clock,
+        gpio,
+        simulation,
+        buses,
+        interlocks,
+        measurements: onewire::Measurements::default(),
+    };
     let (houses, current) = watch::channel(house.clone());
     // What the devices need until their outputs are in their failsafe states stops after them.
     let (devices_stopped, stop_last) = watch::channel(false);

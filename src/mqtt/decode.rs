@@ -26,7 +26,7 @@ pub enum Packet<'a> {
 /// Decodes the packet whose fixed header begins with `first` and whose body is `body`.
 ///
 /// # Errors
-/// See [`DecodeError`]. No input panics, and nothing is allocated beyond a list of filters.
+/// See [`DecodeError`]. No input panics. All that is allocated is the struct of a CONNECT, and the codes of a SUBACK.
 #[inline]
 pub fn decode(first: u8, body: &[u8], version: Version) -> Result<Packet<'_>, DecodeError> {
     match first {

@@ -1,9 +1,10 @@
-//! Real clients of others: mosquitto's and paho's. What is not on this machine prints NOT RUN.
+//! Real clients of others: mosquitto's, paho's and rumqttc's; `transports::peers` has mqtt.js. What is not on this machine prints NOT RUN.
 
 use crate::support::daemon::Daemon;
 use crate::support::{not_run, succeeded};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Versions by the name that mosquitto's clients give them.
 const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
@@ -83,4 +84,53 @@ fn paho_does_all_it_can() {
         succeeded(&output);
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{version}");
     }
+}
+
+/// Seconds that rumqttc lets pass between two pings.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Walks rumqttc through the gateway, in one version: what it publishes with every QoS it also receives, and a retained
+/// message comes first. Its two modules are alike in all but the types of their properties.
+macro_rules! walk_rumqttc {
+    ($module:path, $daemon:expr) => {{
+        use $module::{Client, Event, Incoming, MqttOptions, mqttbytes::QoS};
+        let address = $daemon.address();
+        let mut options = MqttOptions::new("rumqttc", address.ip().to_string(), address.port());
+        options.set_keep_alive(KEEP_ALIVE);
+        let (client, mut connection) = Client::new(options, 20);
+        let payloads = ["retained", "most", "least", "exactly"];
+        client.publish("rumqttc/kept", QoS::AtLeastOnce, true, payloads[0]).expect("room in its queue");
+        client.subscribe("rumqttc/#", QoS::ExactlyOnce).expect("room in its queue");
+        let mut got = vec![];
+        for event in connection.iter() {
+            match event.expect("the connection holds") {
+                Event::Incoming(Incoming::SubAck(_)) => {
+                    for (qos, payload) in
+                        [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce].iter().zip(&payloads[1..])
+                    {
+                        client.publish("rumqttc/live", *qos, false, *payload).expect("room in its queue");
+                    }
+                }
+                Event::Incoming(Incoming::Publish(publish)) => {
+                    got.push((String::from_utf8_lossy(&publish.payload).into_owned(), publish.retain));
+                    if got.len() == payloads.len() {
+                        client.publish("rumqttc/kept", QoS::AtLeastOnce, true, "").expect("room in its queue");
+                        client.disconnect().expect("room in its queue");
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let expected: Vec<_> =
+            payloads.iter().map(|payload| ((*payload).to_owned(), *payload == payloads[0])).collect();
+        assert_eq!(got, expected);
+    }};
+}
+
+#[test]
+fn rumqttc_publishes_and_receives() {
+    let daemon = Daemon::start();
+    walk_rumqttc!(rumqttc, daemon);
+    walk_rumqttc!(rumqttc::v5, daemon);
 }

@@ -49,6 +49,8 @@ fn at_the_first_connection_every_device_is_offline_or_verified_and_removed_ones_
     }
     told(&daemon, "home/old/#", "home/old/light", "true");
     told(&daemon, "home/lamp/#", "home/lamp/light", "true");
+    // Its answer waits for a commit, and with it everything said before is kept.
+    client.publish(&Message::new("mark", "x", 1).retained());
     daemon.kill9();
 
     // A line that cannot be had: the lamp's driver never gets to know anything.

@@ -82,15 +82,21 @@ impl Board {
 
     /// Types a command into the console's shell and waits for its output to contain `wanted`.
     pub fn shell(&mut self, command: &str, wanted: &str) {
+        let before = self.console.text().matches(wanted).count();
         self.keyboard.write_all(format!("\n{command}\n").as_bytes()).expect("the console takes input");
-        self.wait_for(wanted);
+        self.wait_for_times(wanted, before + 1);
     }
 
     /// Waits until the console has shown `wanted`.
     pub fn wait_for(&self, wanted: &str) {
+        self.wait_for_times(wanted, 1);
+    }
+
+    /// Waits until the console has shown `wanted` so many times, as over several starts.
+    pub fn wait_for_times(&self, wanted: &str, times: usize) {
         let deadline = Instant::now() + PATIENCE;
         let mut text = self.console.text.lock().expect("no reader panics");
-        while !text.contains(wanted) {
+        while text.matches(wanted).count() < times {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "the console never showed {wanted:?}:\n{text}");
             text = self.console.grew.wait_timeout(text, left).expect("no reader panics").0;

@@ -12,14 +12,17 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// Everything that the builder, the board and the far ends are made of, as commands.
-const TOOLS: [&str; 14] = [
+const TOOLS: [&str; 17] = [
     "aarch64-linux-gnu-gcc",
     "apt-get",
     "cpio",
     "depmod",
+    "fdtput",
     "genimage",
     "mcopy",
     "mkfs.vfat",
+    "mkenvimage",
+    "mkimage",
     "mksquashfs",
     "mosquitto_pub",
     "mosquitto_sub",
@@ -61,14 +64,25 @@ impl Card {
 
         let text = card.directory().join("gatehouse.toml");
         fs::write(&text, configuration).expect("the configuration is written");
-        let copied = Command::new("mcopy")
-            .args(["-o", "-i", &format!("{}@@{BOOT_OFFSET}", card.path().display())])
-            .arg(&text)
-            .arg("::gatehouse.toml")
-            .status()
-            .expect("mcopy runs");
-        assert!(copied.success(), "the configuration does not go onto the card");
+        card.put(&text);
         Some(card)
+    }
+
+    /// Copies a file onto the FAT partition, as a person does on a PC.
+    pub fn put(&self, file: &Path) {
+        let copied = Command::new("mcopy").args(["-o", "-i", &self.boot()]).arg(file).arg("::").status();
+        assert!(copied.expect("mcopy runs").success(), "{} does not go onto the card", file.display());
+    }
+
+    /// Removes a file from the FAT partition.
+    pub fn take(&self, name: &str) {
+        let removed = Command::new("mdel").args(["-i", &self.boot(), &format!("::{name}")]).status();
+        assert!(removed.expect("mdel runs").success(), "{name} cannot be removed");
+    }
+
+    /// The FAT partition, as mtools name it.
+    fn boot(&self) -> String {
+        format!("{}@@{BOOT_OFFSET}", self.path().display())
     }
 
     /// The board that it is for.
@@ -88,16 +102,24 @@ impl Card {
         const FEATURES_INCOMPAT_OFFSET: u64 = 1024 + 0x60;
         const NEEDS_RECOVERY: u32 = 4;
 
-        let data = u64::from(self.word(DATA_ENTRY_OFFSET + START_OFFSET)) * SECTOR_SIZE;
+        let data = self.data_start();
         assert_eq!(self.word(data + MAGIC_OFFSET) & 0xffff, MAGIC, "the data partition holds a file system");
         self.word(data + FEATURES_INCOMPAT_OFFSET) & NEEDS_RECOVERY == 0
     }
 
     /// Whether the data partition ends where the card ends.
     pub fn data_fills_the_card(&self) -> bool {
-        let start = self.word(DATA_ENTRY_OFFSET + START_OFFSET);
-        let length = self.word(DATA_ENTRY_OFFSET + LENGTH_OFFSET);
-        u64::from(start + length) * SECTOR_SIZE == CARD_SIZE
+        self.data_start() + self.data_length() == CARD_SIZE
+    }
+
+    /// Where the data partition starts, in bytes.
+    pub fn data_start(&self) -> u64 {
+        u64::from(self.word(DATA_ENTRY_OFFSET + START_OFFSET)) * SECTOR_SIZE
+    }
+
+    /// How long it is, in bytes.
+    pub fn data_length(&self) -> u64 {
+        u64::from(self.word(DATA_ENTRY_OFFSET + LENGTH_OFFSET)) * SECTOR_SIZE
     }
 
     /// Four bytes of the card, little-endian.
@@ -128,16 +150,34 @@ fn build(board: &str) -> Option<PathBuf> {
         let _ = writeln!(io::stderr(), "NOT RUN: the image is not tested, {missing} is missing (make image-setup)");
         return None;
     }
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = Command::new(top.join("scripts/image/build-debian.sh"))
+    let built = Command::new(top().join("scripts/image/build-debian.sh"))
         .arg(board)
+        .env("UPDATE_KEY", update_key())
         .env_remove("LD_LIBRARY_PATH") // of the toolchain that runs the tests, not of the one that builds the image
         .output()
         .expect("the builder runs");
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "the image does not build:\n{said}");
     let _ = writeln!(io::stderr(), "{said}");
-    Some(top.join(format!("output/{board}/gatehouse-{board}.img")))
+    Some(top().join(format!("output/{board}/gatehouse-{board}.img")))
+}
+
+/// The key that the images of these tests trust, without its ending; made once.
+pub fn update_key() -> PathBuf {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = top().join("output/keys/test");
+    if !key.with_extension("pub").exists() {
+        fs::create_dir_all(top().join("output/keys")).expect("a directory for keys");
+        let made = Command::new(env!("CARGO_BIN_EXE_gatehouse")).args(["image", "key"]).arg(&key).status();
+        assert!(made.expect("gatehouse runs").success(), "a key is made");
+    }
+    key
+}
+
+/// The project's directory.
+pub fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Whether a command can be run.

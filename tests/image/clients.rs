@@ -96,6 +96,12 @@ pub fn publish(port: u16, topic: &str, payload: &str) {
     assert!(taken, "{topic} {payload} was not taken");
 }
 
+/// Publishes one retained message at QoS 1 and returns when it is acknowledged.
+pub fn publish_retained(port: u16, topic: &str, payload: &str) {
+    let taken = run("mosquitto_pub", port, &["-q", "1", "-r", "-t", topic, "-m", payload]);
+    assert!(taken, "{topic} {payload} was not taken");
+}
+
 /// Leaves a session behind that goes on collecting: subscribes at QoS 1 and goes away.
 pub fn leave_session(port: u16, client_id: &str, filter: &str) {
     let left = run("mosquitto_sub", port, &["-q", "1", "-t", filter, "-i", client_id, "-c", "-E"]);

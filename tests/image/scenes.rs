@@ -8,7 +8,7 @@ use super::board::{Board, PATIENCE};
 use super::card::Card;
 use super::clients::{self, Client};
 
-const GATEWAY: &str = r#"
+pub const GATEWAY: &str = r#"
 schema = 1
 [gateway]
 id = "gw1"
@@ -17,14 +17,14 @@ listen = ["0.0.0.0:1883"]
 "#;
 
 /// A machine that exists in QEMU only.
-const VIRT: &str = "qemu";
+pub const VIRT: &str = "qemu";
 
 /// The real board that QEMU imitates best. The card is the one that a person would flash; only the firmware's part,
 /// which loads the kernel, is played by a script.
 const RASPBERRY_PI_3: &str = "rpi3_64";
 
 /// One relay on the kernel's own GPIO chip of the emulated board, named by the chip's label.
-const LAMP: &str = r#"
+pub const LAMP: &str = r#"
 [device.lamp.out.relay]
 line = "9030000.pl061:5"
 power_on = "off"

@@ -16,9 +16,11 @@ use super::card::is_there;
 /// How a file of the external tree is named in Buildroot's files.
 const EXTERNAL: [&str; 2] = ["$(BR2_EXTERNAL_GATEHOUSE_PATH)/", "$BR2_EXTERNAL_GATEHOUSE_PATH/"];
 
-/// Disk signature and root partition, as in `root=PARTUUID=47480001-02`.
+/// Disk signature, as in `root=PARTUUID=47480001-02`.
 const SIGNATURE: u32 = 0x4748_0001;
-const ROOT_PARTITION: &str = "02";
+
+/// Where the boot choice lies, in bytes.
+const STATE: usize = 2040 * 512;
 
 /// Types of the card's four partitions: FAT, two roots, and data that is not made yet.
 const PARTITION_TYPES: [u8; 4] = [0x0c, 0x83, 0x83, 0xda];
@@ -72,12 +74,29 @@ fn every_board_is_configured_and_every_fragment_has_a_board() {
 }
 
 #[test]
-fn every_board_is_told_the_root_that_the_layout_gives_it() {
-    let root = format!("root=PARTUUID={SIGNATURE:08x}-{ROOT_PARTITION} ");
+fn every_board_is_told_the_root_that_the_boot_loader_chose() {
+    let missing = ["mkimage", "mkenvimage"].into_iter().find(|tool| !is_there(tool));
+    if let Some(missing) = missing {
+        let _ = writeln!(io::stderr(), "NOT RUN: no slot is laid out, {missing} is missing (make image-setup)");
+        return;
+    }
+    let work = TempDir::new().expect("a directory");
+    let path = |name: &str| work.path().join(name).display().to_string();
+    for file in ["kernel", "initrd", "root"] {
+        fs::write(path(file), file).expect("a stand-in");
+    }
     for board in boards() {
-        let line = script("command-line.sh", &[&board, "buildroot"]);
-        assert!(line.contains(&root), "{board}: {line}");
-        assert!(line.starts_with("console="), "{board}: {line}");
+        for (base, initrd) in [("debian", path("initrd")), ("buildroot", "-".to_owned())] {
+            let line = script("command-line.sh", &[&board, "buildroot"]);
+            assert!(line.starts_with("console="), "{board}: {line}");
+            script("slot.sh", &[&board, base, &path("kernel"), &initrd, &path("root"), &path("slot")]);
+            let slot = fs::read(path("slot")).expect("a slot");
+            assert!(slot.starts_with(b"root"), "{board}: the root lies at the start");
+            let script = String::from_utf8_lossy(&slot[80 << 20..(80 << 20) + 4096]);
+            let root = format!("root=PARTUUID={SIGNATURE:08x}-0${{gh_number}} ${{gh_mark}}\"");
+            assert!(script.contains(&root), "{board}: {script}");
+            assert!(script.contains("; then bootm 0x0") || script.contains("; then bootm 0x4"), "{board}: {script}");
+        }
     }
 }
 
@@ -124,7 +143,7 @@ fn the_configuration_of_the_image_is_sound() {
 
 #[test]
 fn the_layout_gives_a_card_with_its_four_partitions() {
-    if let Some(missing) = ["genimage", "mcopy", "mkfs.vfat"].into_iter().find(|tool| !is_there(tool)) {
+    if let Some(missing) = ["genimage", "mkenvimage", "mcopy", "mkfs.vfat"].into_iter().find(|tool| !is_there(tool)) {
         let _ = writeln!(io::stderr(), "NOT RUN: the layout is not tried, {missing} is missing (make image-setup)");
         return;
     }
@@ -143,12 +162,15 @@ fn the_layout_gives_a_card_with_its_four_partitions() {
     let first_sector = |entry: &[u8]| u32::from_le_bytes(entry[8..12].try_into().expect("four bytes")) as usize;
     assert!(partitions.is_sorted_by_key(|entry| first_sector(entry)));
     let root = first_sector(partitions[1]) * 512;
-    assert_eq!(card[root..root + 8192], [2; 8192], "the root lies in partition 2");
+    assert_eq!(card[root..root + 8192], [2; 8192], "the slot lies in partition 2");
+    assert_eq!(card[STATE + 4..STATE + 15], *b"gh_slot=a\0\0", "slot A starts");
 }
 
 #[test]
 fn buildroots_last_steps_leave_our_boot_steps_and_a_card() {
-    if let Some(missing) = ["genimage", "mcopy", "mkfs.vfat"].into_iter().find(|tool| !is_there(tool)) {
+    if let Some(missing) =
+        ["genimage", "mkenvimage", "mkimage", "mcopy", "mkfs.vfat"].into_iter().find(|tool| !is_there(tool))
+    {
         let _ = writeln!(io::stderr(), "NOT RUN: no card is made, {missing} is missing (make image-setup)");
         return;
     }
@@ -161,7 +183,7 @@ fn buildroots_last_steps_leave_our_boot_steps_and_a_card() {
     for file in ["target/etc/init.d/S10mounts", "target/etc/init.d/S99package", "images/rpi-firmware/start4cd.elf"] {
         fs::write(work.path().join(file), "x").expect("a stand-in");
     }
-    for file in ["Image", "bcm2711-rpi-4-b.dtb", "rootfs.squashfs"] {
+    for file in ["Image", "bcm2711-rpi-4-b.dtb", "rootfs.squashfs", "u-boot.bin"] {
         fs::write(images.join(file), "x").expect("a stand-in");
     }
     let config = work.path().join("config");
@@ -181,7 +203,7 @@ fn buildroots_last_steps_leave_our_boot_steps_and_a_card() {
     assert!(release.contains("BOARD=rpi4_64\n"), "{release}");
     assert!(images.join("card.img").is_file(), "there is no card");
     let boot: BTreeSet<_> = names(&images.join("boot")).into_iter().collect();
-    let wanted = ["bcm2711-rpi-4-b.dtb", "cmdline.txt", "config.txt", "kernel.img", "start4cd.elf"];
+    let wanted = ["bcm2711-rpi-4-b.dtb", "boot.scr", "config.txt", "start4cd.elf", "u-boot.bin"];
     assert_eq!(boot, wanted.map(str::to_owned).into());
 }
 

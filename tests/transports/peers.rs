@@ -4,6 +4,7 @@ use super::certificates::Authority;
 use super::gate::Gate;
 use crate::support::daemon::data_dir;
 use crate::support::{not_run, succeeded};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -106,4 +107,115 @@ fn paho_does_all_it_can_over_websocket_and_tls() {
             assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{version} over {transport}");
         }
     }
+}
+
+/// The user of the example in RFC 7677: password `pencil`.
+const USERS: &str = r##"
+schema = 1
+[[user]]
+name = "user"
+password = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+[[acl]]
+everyone = true
+readwrite = ["#"]
+"##;
+
+#[test]
+fn mqtt_js_does_all_it_can_over_tcp_and_websocket_and_proves_itself_by_scram() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = root.join("target/node/node_modules");
+    let has_node = Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !has_node.is_ok_and(|status| status.success()) || !modules.join("mqtt").exists() {
+        return not_run("mqtt.js", "node or target/node is missing; scripts/node.sh makes it when npm can be reached");
+    }
+    let folder = data_dir();
+    let users = folder.path().join("users.toml");
+    std::fs::write(&users, USERS).expect("a writable folder");
+    std::fs::set_permissions(&users, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+    let listeners = format!(
+        "users = \"users.toml\"\nanonymous = true\n{}",
+        listener("bind = \"127.0.0.1:0\"", "protocol = \"websocket\"\n")
+    );
+    let gate = Gate::start(folder.path(), &listeners, &["websocket"]);
+    let urls = [format!("mqtt://{}", gate.daemon.address()), format!("ws://{}/mqtt", gate.addresses[0])];
+    let walk = |url: &str, more: &[&str]| {
+        let mut command = Command::new("node");
+        command.arg(root.join("tests/node/walk.js")).arg(url).args(more).env("NODE_PATH", &modules);
+        let output = command.output().expect("node was found before");
+        succeeded(&output);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "all well", "{url} {more:?}");
+    };
+    for url in &urls {
+        for version in ["3.1", "3.1.1", "5.0"] {
+            walk(url, &[version]);
+        }
+        walk(url, &["5.0", "user", "pencil"]);
+    }
+}
+
+#[test]
+fn our_own_commands_come_in_over_tls_websocket_and_unix_sockets() {
+    let folder = data_dir();
+    let (authority, clients) = (Authority::new("server authority"), Authority::new("client authority"));
+    authority.write_server(folder.path());
+    let ca = authority.file(folder.path(), "ca.pem");
+    let client_ca = clients.file(folder.path(), "clients.pem");
+    let (certificate, key) = clients.write_client(folder.path(), "kitchen");
+    let socket = folder.path().join("mqtt.sock");
+    let mutual = tls(folder.path(), &format!(", client_ca = \"{}\"", client_ca.display()));
+    let (anywhere, websocket) = ("bind = \"127.0.0.1:0\"", "protocol = \"websocket\"\n");
+    let listeners = [
+        listener(anywhere, &tls(folder.path(), "")),
+        listener(anywhere, &mutual),
+        listener(anywhere, websocket),
+        listener(anywhere, &format!("{websocket}{}", tls(folder.path(), ""))),
+        listener(&format!("unix = \"{}\"", socket.display()), ""),
+    ];
+    let kinds = ["mqtt over tls", "mqtt over tls", "websocket", "websocket over tls", "mqtt"];
+    let gate = Gate::start(folder.path(), &listeners.concat(), &kinds);
+    let [ca, certificate, key, socket] = [&ca, &certificate, &key, &socket].map(|path| path.to_str().expect("text"));
+    let ports: Vec<String> = (0..4).map(|index| gate.socket_address(index).port().to_string()).collect();
+    let at =
+        |index: usize, more: &[&'static str]| [&["-h", "localhost", "-p"][..], &[ports[index].as_str()], more].concat();
+    let ways = [
+        [at(0, &["--cafile"]), vec![ca]].concat(),
+        [at(1, &["--cafile"]), vec![ca, "--cert", certificate, "--key", key]].concat(),
+        at(2, &["--ws"]),
+        [at(3, &["--ws", "--cafile"]), vec![ca]].concat(),
+        // 127.0.0.2 is in no certificate here.
+        vec!["-h", "127.0.0.2", "-p", &ports[0], "--cafile", ca, "--insecure"],
+        vec!["--unix", socket],
+    ];
+    let gatehouse = |command: &str, way: &[&str], more: &[&str]| {
+        Command::new(crate::support::daemon::binary())
+            .arg(command)
+            .args(way)
+            .args(more)
+            .output()
+            .expect("our own binary")
+    };
+    // More than one buffer of the kernel, many TLS records and WebSocket messages.
+    let large = "x".repeat(3_000_000).into_bytes();
+    let file = folder.path().join("large");
+    std::fs::write(&file, &large[..900_000]).expect("a writable folder");
+    let file = file.to_str().expect("text");
+    for (index, way) in ways.iter().enumerate().filter(|(index, _)| *index != 4) {
+        let other = &ways[(index + 1) % 4];
+        let topic = format!("own/{index}");
+        succeeded(&gatehouse("pub", way, &["-t", &topic, "-q", "1", "-r", "-f", file]));
+        let output = gatehouse("sub", other, &["-t", &topic, "-q", "1", "-C", "1", "-N", "-W", PATIENCE_SECONDS]);
+        succeeded(&output);
+        assert!(output.stdout == large[..900_000], "{} bytes over {way:?} and {other:?}", output.stdout.len());
+    }
+    let own = ["-t", "own/x", "-m", "x"];
+    let url = format!("wss://localhost:{}/own/url", ports[3]);
+    succeeded(&gatehouse("pub", &["-L", &url, "--cafile", ca], &["-m", "x"]));
+    let without_certificate = [at(1, &["--cafile"]), vec![ca]].concat();
+    let without_authority = at(0, &["--cafile", "/dev/null"]);
+    for (way, why) in [(without_certificate, "no certificate of its own"), (without_authority, "no authority")] {
+        let refused = gatehouse("pub", &way, &own);
+        assert_eq!(refused.status.code(), Some(4), "{why}: {refused:?}");
+    }
+    let other_host = ["-h", "127.0.0.2", "-p", &ports[0], "--cafile", ca];
+    assert_eq!(gatehouse("pub", &other_host, &own).status.code(), Some(4));
 }

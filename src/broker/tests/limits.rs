@@ -1,6 +1,6 @@
 //! Limits, met: what happens at each, and that others are not touched.
 
-use super::support::{Bench, Got, message, properties, will};
+use super::support::{Bench, Got, Id, message, properties, will};
 use crate::base::limits::{Limits, OUTBOX_BYTES, RECEIVE_MAXIMUM};
 use crate::broker::Arrival;
 use crate::mqtt::{Properties, Property, QoS, ReasonCode, Version};
@@ -228,4 +228,50 @@ fn a_refused_publisher_without_a_word_for_it_is_closed_after_a_pause() {
     bench.subscribe(2, "a", QoS::AtMostOnce);
     let expected = Got::Publish { topic: "a".into(), payload: "x".into(), qos: 0, dup: false, retain: true, id: 0 };
     assert_eq!(bench.got(2).last(), Some(&expected));
+}
+
+/// A client of 5.0 that takes packets of so many bytes.
+fn narrow(bench: &mut Bench, id: Id, size: u32, client: &str) -> Vec<Got> {
+    let takes = properties(Property::MaximumPacketSize(size));
+    bench.connect_with(id, client, Version::V5, |connect| {
+        (connect.properties, connect.clean_start) = (Properties::from_checked(&takes), true);
+    })
+}
+
+#[test]
+fn every_packet_keeps_to_the_size_that_the_client_takes() {
+    // CONNACK has 16 bytes, and 12 more for an identifier such as `auto-0-1`.
+    for (size, client, answer) in [
+        (16, "c", Some(0)),
+        (15, "c", Some(0x95)),
+        (27, "", Some(0)),
+        (26, "", Some(0x95)),
+        (5, "$own", Some(0x85)),
+        (4, "c", None),
+    ] {
+        let mut bench = Bench::new();
+        let expected: Vec<Got> = answer.map(|reason| Got::Connack { present: false, reason }).into_iter().collect();
+        assert_eq!(narrow(&mut bench, 1, size, client), expected, "{size} {client:?}");
+        assert_eq!(bench.is_open(1), answer == Some(0));
+    }
+}
+
+#[test]
+fn an_answer_that_is_too_large_for_its_client_ends_the_connection_and_tells_why() {
+    let mut bench = Bench::new();
+    narrow(&mut bench, 1, 16, "c");
+    // SUBACK has 5 bytes and one for each filter.
+    let filters = |count: usize| {
+        let mut body = vec![0, 1, 0];
+        body.extend(b"\x00\x01a\x00".repeat(count));
+        [&[0x82, body.len() as u8][..], &body].concat()
+    };
+    bench.send(1, &filters(11));
+    assert_eq!(bench.got(1), [Got::Suback(vec![0; 11])]);
+    bench.send(1, &filters(12));
+    assert_eq!(bench.got(1), [Got::Disconnect(0x95)]);
+    assert_eq!(bench.closed, [1]);
+    bench.connect(2, "fresh", Version::V5);
+    bench.publish(2, "a", "x", QoS::AtLeastOnce, 1);
+    assert_eq!(bench.got(2), [Got::Ack(crate::mqtt::packet::AckKind::Puback, 1, 0x10)], "its session is gone");
 }

@@ -197,3 +197,23 @@ fn a_second_connect_is_a_protocol_error_whatever_is_in_it() {
         assert_eq!(bench.got(CONNECTION), [Got::Disconnect(0x82)], "{second:02x?}");
     }
 }
+
+#[test]
+fn every_packet_of_a_client_keeps_its_connection_alive() {
+    for (version, kind, bytes, answer) in cases() {
+        if !matches!(answer, Packet | Nothing) {
+            continue;
+        }
+        let mut bench = Bench::new();
+        bench.connect_with(CONNECTION, "c", version, |connect| connect.keep_alive = 10);
+        for _ in 0..3 {
+            bench.pass(Duration::from_secs(14));
+            bench.receive(CONNECTION, bytes);
+            assert!(bench.is_open(CONNECTION), "{version:?} type {kind}");
+        }
+        bench.got(CONNECTION);
+        bench.pass(Duration::from_secs(17));
+        let expected = if version.is_v5() { vec![Got::Disconnect(0x8D)] } else { vec![] };
+        assert_eq!((bench.got(CONNECTION), bench.closed), (expected, vec![CONNECTION]), "{version:?} type {kind}");
+    }
+}

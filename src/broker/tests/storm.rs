@@ -4,7 +4,9 @@
 use super::random::Random;
 use super::support::{Bench, Got, Id, message, properties, will};
 use crate::broker::StoreFault;
-use crate::mqtt::packet::{Ack, AckKind, Publish, Subscribe, SubscriptionOptions, Unsubscribe};
+use crate::mqtt::packet::{
+    Ack, AckKind, FilterList, Publish, Subscribe, SubscriptionList, SubscriptionOptions, Unsubscribe,
+};
 use crate::mqtt::{PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version};
 use std::time::Duration;
 
@@ -122,7 +124,9 @@ impl Storm {
             0 => out.extend_from_slice(&[0xE0, 0]),
             1 => out.extend_from_slice(&[0xC0, 0]),
             2..=4 => {
-                let filters = vec![TopicFilter::new(random.choose(&FILTERS)).expect("valid")];
+                let mut list = vec![];
+                FilterList::put(TopicFilter::new(random.choose(&FILTERS)).expect("valid"), &mut list);
+                let filters = FilterList::from_checked(&list);
                 Unsubscribe { packet_id, properties: Properties::NONE, filters }.encode(version, &mut out);
             }
             5..=11 => {
@@ -130,7 +134,10 @@ impl Storm {
                 let options = SubscriptionOptions::plain(random.choose(&QOS));
                 let identifier = properties(Property::SubscriptionIdentifier(1 + random.below(300) as u32));
                 let properties = if version.is_v5() { Properties::from_checked(&identifier) } else { Properties::NONE };
-                Subscribe { packet_id, properties, filters: vec![(filter, options)] }.encode(version, &mut out);
+                let mut list = vec![];
+                SubscriptionList::put(filter, options, version, &mut list);
+                let filters = SubscriptionList::from_checked(&list);
+                Subscribe { packet_id, properties, filters }.encode(version, &mut out);
             }
             12..=25 => {
                 let reason = if version.is_v5() && random.once_in(20) { 0x92 } else { 0 };

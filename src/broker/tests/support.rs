@@ -9,7 +9,9 @@ use crate::broker::{
     Arrival, Authenticate, Broker, ConnectionId, Exchange, Input, ListenerId, Loaded, MessageId, Origin, Output,
     SessionKey, SessionNumber, Step, StoreFault, Stored, Verdict,
 };
-use crate::mqtt::packet::{Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionOptions, WillMessage};
+use crate::mqtt::packet::{
+    Ack, AckKind, Connect, Credentials, Publish, Subscribe, SubscriptionList, SubscriptionOptions, WillMessage,
+};
 use crate::mqtt::{
     Packet, PacketId, Properties, Property, QoS, ReasonCode, TopicFilter, TopicName, Version, decode, frame,
 };
@@ -302,10 +304,13 @@ impl Bench {
     }
 
     pub fn subscribe(&mut self, id: Id, filter: &str, qos: QoS) {
+        let (filter, options) = (TopicFilter::new(filter).expect("valid"), SubscriptionOptions::plain(qos));
+        let mut list = vec![];
+        SubscriptionList::put(filter, options, self.versions[&id], &mut list);
         let subscribe = Subscribe {
             packet_id: PacketId::FIRST,
             properties: Properties::NONE,
-            filters: vec![(TopicFilter::new(filter).expect("valid"), SubscriptionOptions::plain(qos))],
+            filters: SubscriptionList::from_checked(&list),
         };
         let mut bytes = vec![];
         subscribe.encode(self.versions[&id], &mut bytes);

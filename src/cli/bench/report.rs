@@ -45,7 +45,7 @@ impl Report {
             qos: args.qos.bits(),
             payload: args.payload,
             version: name(args.connection.version()),
-            place: args.connection.place().to_string(),
+            place: args.connection.way().place.to_string(),
             clients: args.count(),
             rate: args.rate(),
             messages: 0,

@@ -3,6 +3,10 @@
 /// What a URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    /// Whether over TLS.
+    pub has_tls: bool,
+    /// Whether WebSocket carries the packets.
+    pub websocket: bool,
     /// User name.
     pub user_name: Option<String>,
     /// Password.
@@ -17,10 +21,12 @@ pub struct Url {
 
 /// Parses a URL; tells what is wrong with it otherwise.
 pub fn parse_url(text: &str) -> Result<Url, String> {
-    let rest = match text.split_once("://") {
-        Some(("mqtt", rest)) => rest,
-        Some(("mqtts", _)) => return Err("mqtts:// is not supported by this version; use mqtt://".into()),
-        _ => return Err("write mqtt://[user[:password]@]host[:port]/topic".into()),
+    let (has_tls, websocket, rest) = match text.split_once("://") {
+        Some(("mqtt", rest)) => (false, false, rest),
+        Some(("mqtts", rest)) => (true, false, rest),
+        Some(("ws", rest)) => (false, true, rest),
+        Some(("wss", rest)) => (true, true, rest),
+        _ => return Err("write mqtt://[user[:password]@]host[:port]/topic, or mqtts://, ws://, wss://".into()),
     };
     let (authority, topic) = rest.split_once('/').unwrap_or((rest, ""));
     let (who, place) = authority.rsplit_once('@').map_or((None, authority), |(who, place)| (Some(who), place));
@@ -29,7 +35,7 @@ pub fn parse_url(text: &str) -> Result<Url, String> {
         None => (None, None),
     };
     let (host, port) = place_parts(place)?;
-    Ok(Url { user_name, password, host, port, topic: decoded(topic)? })
+    Ok(Url { has_tls, websocket, user_name, password, host, port, topic: decoded(topic)? })
 }
 
 /// Host and port of `host`, `host:port`, `[::1]` or `[::1]:port`.
@@ -74,12 +80,15 @@ mod tests {
         let url = parse_url("mqtt://host/t").expect("a URL");
         assert_eq!((url.user_name, url.port, url.host.as_str()), (None, None, "host"));
         assert_eq!(parse_url("mqtt://host").expect("a URL").topic, "");
+        let carrier = |text| parse_url(text).map(|url| (url.has_tls, url.websocket));
+        assert_eq!((carrier("mqtt://h"), carrier("mqtts://h")), (Ok((false, false)), Ok((true, false))));
+        assert_eq!((carrier("ws://h"), carrier("wss://h")), (Ok((false, true)), Ok((true, true))));
     }
 
     #[test]
     fn what_is_no_url_is_refused() {
         for bad in
-            ["host/t", "mqtts://h/t", "mqtt:///t", "mqtt://h:x/t", "mqtt://h:70000/t", "mqtt://h/%4", "mqtt://h/%ff"]
+            ["host/t", "http://h/t", "mqtt:///t", "mqtt://h:x/t", "mqtt://h:70000/t", "mqtt://h/%4", "mqtt://h/%ff"]
         {
             assert!(parse_url(bad).is_err(), "{bad}");
         }

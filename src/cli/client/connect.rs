@@ -1,7 +1,9 @@
 //! The way to the broker.
 
-use super::options::Place;
+use super::options::{Place, Way};
 use super::{Client, ConnectArgs, Failure};
+use crate::client::tls::secure;
+use crate::client::websocket::WebSocket;
 use crate::client::{CONNECT_TIMEOUT, ClientError, Options};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,12 +21,12 @@ pub async fn connect(args: &ConnectArgs) -> Result<Client, Failure> {
 
 /// The same for one of many clients, with `options` of its own.
 pub async fn connect_as(args: &ConnectArgs, options: &Options) -> Result<Client, Failure> {
-    let place = args.place();
+    let way = args.way();
     if args.debug {
-        eprintln!("connecting to {place} as '{}'", options.client_id);
+        eprintln!("connecting to {} as '{}'", way.place, options.client_id);
     }
-    let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(&place)).await;
-    let failed = |source| Failure::Connect { place: place.to_string(), source };
+    let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(&way)).await;
+    let failed = |source| Failure::Connect { place: way.place.to_string(), source };
     let stream = opened.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
     let connected = crate::client::Client::connect(stream, options).await;
     let (client, session_present) = connected.map_err(|error| match error {
@@ -38,15 +40,22 @@ pub async fn connect_as(args: &ConnectArgs, options: &Options) -> Result<Client,
     Ok(client)
 }
 
-async fn open(place: &Place) -> io::Result<Box<dyn Stream>> {
-    Ok(match place {
-        Place::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Box::new(stream)
-        }
-        Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
-    })
+async fn open(way: &Way) -> io::Result<Box<dyn Stream>> {
+    let (host, port) = match &way.place {
+        Place::Tcp(host, port) => (host, *port),
+        Place::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
+    };
+    let stream = TcpStream::connect((host.as_str(), port)).await?;
+    stream.set_nodelay(true)?;
+    let stream: Box<dyn Stream> = match &way.tls {
+        Some(trust) => Box::new(secure(stream, host, trust).await?),
+        None => Box::new(stream),
+    };
+    if !way.websocket {
+        return Ok(stream);
+    }
+    let authority = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    Ok(Box::new(WebSocket::connect(stream, &authority).await?))
 }
 
 impl std::fmt::Display for Place {

@@ -3,12 +3,22 @@
 use super::Failure;
 use super::address::{Url, parse_url};
 use super::property::{Packet, PropertyArgs};
+use crate::client::tls::Trust;
 use crate::client::{Message, Options};
 use crate::mqtt::{QoS, TopicName, Version};
 use std::path::PathBuf;
 
 /// Port of MQTT over TCP.
 const PORT: u16 = 1883;
+
+/// Port of MQTT over TLS.
+const TLS_PORT: u16 = 8883;
+
+/// Port of WebSocket.
+const HTTP_PORT: u16 = 80;
+
+/// Port of WebSocket over TLS.
+const HTTPS_PORT: u16 = 443;
 
 /// A session that does not expire.
 const NEVER: u32 = u32::MAX;
@@ -20,13 +30,14 @@ pub struct ConnectArgs {
     /// Host to connect to [default: localhost]
     #[arg(short = 'h', long, value_name = "HOST")]
     host: Option<String>,
-    /// Port to connect to [default: 1883]
+    /// Port to connect to [default: 1883, over TLS 8883, for WebSocket 80 or 443]
     #[arg(short, long)]
     port: Option<u16>,
     /// Connect through a Unix domain socket
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port", "url"])]
     unix: Option<PathBuf>,
-    /// User, password, host, port and topic at once: mqtt://USER:PASSWORD@HOST:PORT/TOPIC
+    /// User, password, host, port and topic at once: mqtt://USER:PASSWORD@HOST:PORT/TOPIC; mqtts:// for TLS, ws:// and
+    /// wss:// for WebSocket
     #[arg(short = 'L', long, value_parser = parse_url, conflicts_with_all = ["host", "port"])]
     url: Option<Url>,
     /// User name
@@ -55,6 +66,11 @@ pub struct ConnectArgs {
     #[arg(short = 'x', long, value_name = "SECONDS", value_parser = session_expiry, allow_hyphen_values = true)]
     session_expiry_interval: Option<u32>,
     #[command(flatten)]
+    tls: TlsArgs,
+    /// Speak WebSocket, under the path /mqtt
+    #[arg(long, conflicts_with = "unix")]
+    ws: bool,
+    #[command(flatten)]
     properties: PropertyArgs,
     #[command(flatten)]
     will: WillArgs,
@@ -67,6 +83,38 @@ pub struct ConnectArgs {
     /// Accepted for mosquitto's sake: small packets are never held back
     #[arg(long)]
     nodelay: bool,
+}
+
+/// Whom to trust over TLS, and who says so. Each of these asks for TLS.
+#[derive(Clone, Debug, clap::Args)]
+#[group(multiple = true, conflicts_with = "unix")]
+struct TlsArgs {
+    /// PEM file of the authorities that may vouch for the broker
+    #[arg(long, value_name = "FILE")]
+    cafile: Option<PathBuf>,
+    /// Trust the authorities that this machine trusts; so does mqtts://
+    #[arg(long, conflicts_with = "cafile")]
+    tls_use_os_certs: bool,
+    /// PEM file of the client's certificate
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Take the broker's certificate also if it is for another host; an authority must still vouch for it
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl TlsArgs {
+    fn is_asked_for(&self) -> bool {
+        self.cafile.is_some() || self.tls_use_os_certs || self.cert.is_some() || self.insecure
+    }
+
+    fn trust(&self) -> Trust {
+        let identity = self.cert.clone().zip(self.key.clone());
+        Trust { authorities: self.cafile.clone(), identity, any_host: self.insecure }
+    }
 }
 
 /// What the broker publishes if the connection is lost.
@@ -87,6 +135,17 @@ struct WillArgs {
     will_retain: bool,
 }
 
+/// The way to the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where the broker is.
+    pub place: Place,
+    /// Encryption; none if absent.
+    pub tls: Option<Trust>,
+    /// Whether WebSocket carries the packets.
+    pub websocket: bool,
+}
+
 /// Where the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -97,15 +156,24 @@ pub enum Place {
 }
 
 impl ConnectArgs {
-    /// Where the broker is.
-    pub fn place(&self) -> Place {
-        if let Some(path) = &self.unix {
-            return Place::Unix(path.clone());
-        }
+    /// The way to the broker.
+    pub fn way(&self) -> Way {
         let url = self.url.as_ref();
+        let has_tls = self.tls.is_asked_for() || url.is_some_and(|url| url.has_tls);
+        let websocket = self.ws || url.is_some_and(|url| url.websocket);
+        let tls = has_tls.then(|| self.tls.trust());
+        if let Some(path) = &self.unix {
+            return Way { place: Place::Unix(path.clone()), tls: None, websocket: false };
+        }
         let host = self.host.as_deref().or(url.map(|url| url.host.as_str())).unwrap_or("localhost");
-        let port = self.port.or(url.and_then(|url| url.port)).unwrap_or(PORT);
-        Place::Tcp(host.to_owned(), port)
+        let usual = match (websocket, has_tls) {
+            (false, false) => PORT,
+            (false, true) => TLS_PORT,
+            (true, false) => HTTP_PORT,
+            (true, true) => HTTPS_PORT,
+        };
+        let port = self.port.or(url.and_then(|url| url.port)).unwrap_or(usual);
+        Way { place: Place::Tcp(host.to_owned(), port), tls, websocket }
     }
 
     /// The topic that the URL names, if it names one.

@@ -1,5 +1,6 @@
 //! The task of one bus: it owns the port, follows the schedule, and tells how the bus does.
 
+use super::io::rest_until;
 use super::packet::{Data, Request};
 use super::schedule::{About, Bus, BusInput, BusOutput, Failure, MemberId, Poll};
 use crate::base::Moment;
@@ -113,7 +114,7 @@ pub(in crate::drivers) async fn run(
             // The inbox is open as long as the door, which this task holds.
             Some(request) = inbox.recv() => running.asked(request),
             event = running.client.next() => drop(event?),
-            () = house.clock.sleep_until(Some(deadline)) => running.pass().await?,
+            () = rest_until(&house.clock, deadline) => running.pass().await?,
         }
     }
 }

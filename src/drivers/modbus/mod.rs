@@ -7,6 +7,7 @@ mod bus;
 mod decode;
 mod device;
 mod framing;
+mod io;
 mod packet;
 mod plan;
 mod schedule;

@@ -7,8 +7,13 @@ use super::{DriverError, House, Start, stopped};
 use crate::config::{DeviceSettings, OnewireDevice};
 use crate::device::{CommandResult, Judgement, PropertyMeta, Readings, Status, Value};
 use std::path::Path;
-use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// For how long a measurement of all thermometers serves those that are read next.
+const MEASUREMENT_FRESH: Duration = Duration::from_secs(1);
 
 /// The one property of a thermometer.
 const TEMPERATURE: &str = "temperature";
@@ -56,9 +61,28 @@ async fn read(house: &House, onewire: &OnewireDevice) -> std::io::Result<f64> {
     if let Some(celsius) = house.simulation.temperature(&onewire.rom) {
         return Ok(celsius);
     }
+    house.measurements.make().await;
     let rom = onewire.rom.clone();
     let reading = tokio::task::spawn_blocking(move || io::read_celsius(Path::new(io::ROOT), &rom)).await;
     reading.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+/// Measurements of all thermometers at once, which their devices share: each would wait for its own otherwise, one after
+/// the other, since a bus does one thing at a time. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measurements(Arc<Mutex<Option<Instant>>>);
+
+impl Measurements {
+    /// Has all thermometers measure, unless they just did.
+    async fn make(&self) {
+        let mut last = self.0.lock().await;
+        if last.is_some_and(|last| last.elapsed() < MEASUREMENT_FRESH) {
+            return;
+        }
+        if tokio::task::spawn_blocking(|| io::measure_all(Path::new(io::ROOT))).await.is_ok() {
+            *last = Some(Instant::now());
+        }
+    }
 }
 
 struct Thermometer {

@@ -18,6 +18,9 @@ pub(super) const REOPEN_MIN: Duration = Duration::from_millis(500);
 /// The longest wait before a port is opened again: what is plugged in again is back within it.
 pub(super) const REOPEN_MAX: Duration = Duration::from_secs(10);
 
+/// Bytes that are handed on in one piece at most.
+const PIECE_MAX: usize = 4096;
+
 /// Opens the port of a bus. The error says which port it was.
 pub(super) async fn open(bus: &BusSettings, simulation: &Simulation) -> std::io::Result<Port> {
     let opened = match &bus.port {
@@ -40,5 +43,22 @@ pub(super) async fn read(port: &mut Option<Port>) -> std::io::Result<Vec<u8>> {
     match port {
         Some(port) => port.read().await,
         None => std::future::pending().await,
+    }
+}
+
+/// Hands on what comes in at a port until it fails; bytes that come closer than `together` in one piece.
+///
+/// # Errors
+/// When the port cannot be opened, or is lost.
+pub async fn listen(bus: &BusSettings, together: Duration, mut heard: impl FnMut(Vec<u8>)) -> std::io::Result<()> {
+    let mut port = open(bus, &Simulation::default()).await?;
+    loop {
+        let mut bytes = port.read().await?;
+        while bytes.len() < PIECE_MAX
+            && let Ok(more) = tokio::time::timeout(together, port.read()).await
+        {
+            bytes.extend(more?);
+        }
+        heard(bytes);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::bytes::Reader;
 use crate::mqtt::frame::put_fixed_header;
-use crate::mqtt::{DecodeError, Properties, PropertySet, ReasonCode, put_properties};
+use crate::mqtt::{DecodeError, Properties, Property, PropertySet, ReasonCode, put_properties};
 
 /// One step of enhanced authentication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,11 +31,17 @@ impl<'a> Auth<'a> {
         if !reader.is_empty() {
             return Err(DecodeError::Malformed("AUTH has bytes behind its end"));
         }
+        if !properties.iter().any(|property| matches!(property, Property::AuthenticationMethod(_))) {
+            return Err(DecodeError::Protocol("AUTH has no authentication method"));
+        }
         Ok(Auth { reason, properties })
     }
 
-    /// Appends the whole packet.
+    /// Appends the whole packet; nothing of a success without properties has to be written (section 3.15.2.1).
     pub fn encode(&self, out: &mut Vec<u8>) {
+        if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
+            return out.extend_from_slice(&[0xF0, 0]);
+        }
         let mut body = vec![self.reason.0];
         put_properties(&mut body, self.properties.iter());
         put_fixed_header(out, 0xF0, body.len());

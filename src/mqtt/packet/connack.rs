@@ -15,6 +15,15 @@ pub struct Connack<'a> {
     pub properties: Properties<'a>,
 }
 
+/// Codes of 5.0 (section 3.2.2.2).
+const CODES: &[u8] = &[
+    0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B,
+    0x9C, 0x9D, 0x9F,
+];
+
+/// The highest return code of 3.1.1 (section 3.2.2.3).
+const LAST_RETURN_CODE: u8 = 5;
+
 impl<'a> Connack<'a> {
     /// Decodes the body behind the fixed header.
     ///
@@ -27,12 +36,16 @@ impl<'a> Connack<'a> {
             return Err(DecodeError::Malformed("a reserved flag of CONNACK is set"));
         }
         let reason = ReasonCode(reader.u8()?);
+        if !(if version.is_v5() { CODES.contains(&reason.0) } else { reason.0 <= LAST_RETURN_CODE }) {
+            return Err(DecodeError::Malformed("CONNACK has a reserved code"));
+        }
         let properties =
             if version.is_v5() { Properties::decode(&mut reader, PropertySet::CONNACK)? } else { Properties::NONE };
         if !reader.is_empty() {
             return Err(DecodeError::Malformed("CONNACK has bytes behind its end"));
         }
-        Ok(Connack { session_present: flags & 1 != 0, reason, properties })
+        // 3.1 has no such flag: the byte is reserved.
+        Ok(Connack { session_present: flags & 1 != 0 && version != Version::V31, reason, properties })
     }
 
     /// Appends the whole packet. Nothing is appended where the version has no code for the reason: the

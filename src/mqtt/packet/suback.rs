@@ -23,13 +23,29 @@ pub struct Unsuback {
     pub reasons: Vec<ReasonCode>,
 }
 
-fn decode(body: &[u8], version: Version) -> Result<(PacketId, Vec<ReasonCode>), DecodeError> {
+/// Codes of SUBACK in 5.0 (section 3.9.3).
+const SUBACK_CODES: &[u8] = &[0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2];
+
+/// Codes of SUBACK before ([MQTT-3.9.3-2]).
+const SUBACK_RETURN_CODES: &[u8] = &[0x00, 0x01, 0x02, 0x80];
+
+/// Codes of UNSUBACK in 5.0 (section 3.11.3).
+const UNSUBACK_CODES: &[u8] = &[0x00, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91];
+
+fn decode(body: &[u8], version: Version, known: &[u8]) -> Result<(PacketId, Vec<ReasonCode>), DecodeError> {
     let mut reader = Reader::new(body);
     let packet_id = read_packet_id(&mut reader)?;
     if version.is_v5() {
         Properties::decode(&mut reader, PropertySet::ACK)?;
     }
-    Ok((packet_id, reader.rest().iter().copied().map(ReasonCode).collect()))
+    let codes = reader.rest();
+    if codes.is_empty() && !known.is_empty() {
+        return Err(DecodeError::Protocol("SUBACK or UNSUBACK has no code"));
+    }
+    if !codes.iter().all(|code| known.contains(code)) {
+        return Err(DecodeError::Malformed("SUBACK or UNSUBACK has a code of another packet"));
+    }
+    Ok((packet_id, codes.iter().copied().map(ReasonCode).collect()))
 }
 
 impl Suback {
@@ -38,7 +54,8 @@ impl Suback {
     /// # Errors
     /// See [`DecodeError`].
     pub fn decode(body: &[u8], version: Version) -> Result<Self, DecodeError> {
-        let (packet_id, reasons) = decode(body, version)?;
+        let known = if version.is_v5() { SUBACK_CODES } else { SUBACK_RETURN_CODES };
+        let (packet_id, reasons) = decode(body, version, known)?;
         Ok(Suback { packet_id, reasons })
     }
 
@@ -59,7 +76,9 @@ impl Unsuback {
     /// # Errors
     /// See [`DecodeError`].
     pub fn decode(body: &[u8], version: Version) -> Result<Self, DecodeError> {
-        let (packet_id, reasons) = decode(body, version)?;
+        // Before 5.0 there is nothing behind the packet identifier.
+        let known = if version.is_v5() { UNSUBACK_CODES } else { &[] };
+        let (packet_id, reasons) = decode(body, version, known)?;
         Ok(Unsuback { packet_id, reasons })
     }
 

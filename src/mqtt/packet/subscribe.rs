@@ -1,22 +1,20 @@
 //! SUBSCRIBE (section 3.8).
 
+use super::filters::SubscriptionList;
 use super::publish::read_packet_id;
-use crate::base::bytes::{Reader, put_binary};
-use crate::base::limits::FILTERS_PER_PACKET;
+use crate::base::bytes::Reader;
 use crate::mqtt::frame::put_fixed_header;
-use crate::mqtt::{
-    DecodeError, PacketId, Properties, Property, PropertySet, QoS, TopicFilter, Version, put_properties, text,
-};
+use crate::mqtt::{DecodeError, PacketId, Properties, Property, PropertySet, QoS, Version, put_properties};
 
 /// A client asks for messages.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Subscribe<'a> {
     /// Packet identifier.
     pub packet_id: PacketId,
     /// Properties; none before 5.0.
     pub properties: Properties<'a>,
     /// What it asks for, in its order; at least one.
-    pub filters: Vec<(TopicFilter<'a>, SubscriptionOptions)>,
+    pub filters: SubscriptionList<'a>,
 }
 
 /// How messages of one subscription are delivered.
@@ -89,23 +87,7 @@ impl<'a> Subscribe<'a> {
         let packet_id = read_packet_id(&mut reader)?;
         let properties =
             if version.is_v5() { Properties::decode(&mut reader, PropertySet::SUBSCRIBE)? } else { Properties::NONE };
-        let mut filters = Vec::with_capacity(1);
-        while !reader.is_empty() {
-            if filters.len() == FILTERS_PER_PACKET {
-                return Err(DecodeError::Protocol("SUBSCRIBE has too many filters"));
-            }
-            let filter = TopicFilter::new(text::read_name(&mut reader)?)?;
-            let options = SubscriptionOptions::from_byte(reader.u8()?, version)?;
-            // [MQTT-3.8.3-4]: no local on a shared subscription.
-            if options.no_local && filter.shared()?.is_some() {
-                return Err(DecodeError::Protocol("a shared subscription asks for no local"));
-            }
-            filter.shared()?;
-            filters.push((filter, options));
-        }
-        if filters.is_empty() {
-            return Err(DecodeError::Protocol("SUBSCRIBE has no filter"));
-        }
+        let filters = SubscriptionList::decode(&mut reader, version)?;
         Ok(Subscribe { packet_id, properties, filters })
     }
 
@@ -123,10 +105,7 @@ impl<'a> Subscribe<'a> {
         if version.is_v5() {
             put_properties(&mut body, self.properties.iter());
         }
-        for (filter, options) in &self.filters {
-            put_binary(&mut body, filter.as_str().as_bytes());
-            body.push(if version.is_v5() { options.to_byte() } else { options.qos.bits() });
-        }
+        body.extend_from_slice(self.filters.as_bytes());
         put_fixed_header(out, 0x82, body.len());
         out.extend_from_slice(&body);
     }

@@ -1,0 +1,21 @@
+//! Bytes and events that are nearly right, in numbers: the codec, the broker, the configuration.
+//!
+//! A seeded generator changes whole packets and files a little; the run is the same for the same seed. It looks at no
+//! coverage: libFuzzer would, and needs a C++ compiler and a nightly compiler, which a machine with Rust and gcc does not
+//! have. `cargo test` makes a short run from a fixed seed, `make fuzz MINUTES=10` a long one.
+#![cfg(feature = "daemon")]
+
+#[path = "fuzz/broker.rs"]
+mod broker;
+#[path = "fuzz/config.rs"]
+mod config;
+#[path = "fuzz/decode.rs"]
+mod decode;
+#[path = "fuzz/differential.rs"]
+mod differential;
+#[path = "fuzz/mutate.rs"]
+mod mutate;
+#[path = "support/random.rs"]
+mod random;
+#[path = "fuzz/run.rs"]
+mod run;
