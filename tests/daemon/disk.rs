@@ -264,3 +264,53 @@ fn a_gateway_on_a_full_disk_says_so() {
     let said = ended.errors.to_lowercase();
     assert!(said.contains("no space") || said.contains("full"), "it does not say why: {said}");
 }
+
+/// Storage calls of the gateway that may fail, each with what it fails with.
+const CALLS: [(&str, &str); 4] =
+    [("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fdatasync", "ENOSPC")];
+
+/// Which of these calls fails, counted from the moment the load begins.
+const FAILS: [u32; 6] = [1, 2, 3, 5, 8, 13];
+
+#[test]
+fn whichever_storage_call_fails_nothing_that_was_confirmed_is_lost() {
+    for (call, error) in CALLS {
+        for nth in FAILS {
+            if let Err(why) = fail_once(call, error, nth) {
+                return not_run("storage calls that fail", &why);
+            }
+        }
+    }
+}
+
+/// Lets one storage call fail under load, kills the gateway, and looks whether everything confirmed is there.
+fn fail_once(call: &str, error: &str, nth: u32) -> Result<(), String> {
+    const MESSAGES: u16 = 20;
+    let data = data_dir();
+    let daemon = Daemon::start_on(data.path());
+    let connect = absent_reader(&daemon, "fail");
+    let arguments = [format!("--trace={call}"), format!("--inject={call}:error={error}:when={nth}")];
+    let scratch = data_dir();
+    let output = scratch.path().join("trace");
+    let trace = Trace::attach(&daemon, &arguments.each_ref().map(String::as_str), &output)?;
+    let mut publisher = Client::fresh(daemon.address(), V5, "publisher");
+    let mut confirmed = vec![];
+    for number in 1..=MESSAGES {
+        publisher.send(&Message::new("fail", number.to_string(), 1).id(number).encode(V5));
+        let reason = publisher.acknowledged(Kind::Puback, number);
+        assert!([0, QUOTA_EXCEEDED].contains(&reason), "{call} {nth}: {reason:#04x}");
+        confirmed.extend((reason == 0).then_some(number));
+    }
+    daemon.kill9();
+    trace.ended();
+    let calls = std::fs::read_to_string(&output).expect("what strace wrote");
+    assert!(calls.contains("INJECTED"), "{call} {nth} never came:\n{calls}");
+    let daemon = Daemon::start_on(data.path());
+    let (mut reader, session_present) = Client::connect(daemon.address(), &connect);
+    assert!(session_present, "{call} {error} {nth}: the session is gone");
+    for number in confirmed {
+        assert_eq!(reader.message().text().parse(), Ok(number), "{call} {error} {nth}");
+    }
+    reader.assert_quiet();
+    Ok(())
+}
