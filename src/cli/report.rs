@@ -164,7 +164,7 @@ try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
      gatehouse pub -h 127.0.0.1 -p 4000 -t home/blind/up/set -m toggle
      gatehouse pub -h 127.0.0.1 -p 4000 -t 'home/$gw/simulate/GPIO6/set' -m press";
         assert_eq!(start(&started, &settings, true, "gatehouse"), expected);
-        assert_eq!(contents(&settings), "5 devices, 1 bus");
+        assert_eq!(contents(&settings), "5 devices, 1 bus, 2 rules, 2 tests passed");
     }
 
     #[test]
