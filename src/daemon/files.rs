@@ -1,6 +1,7 @@
 //! The files of the configuration, read at start and again when told; and a copy of the last ones that were good.
 
 use crate::config::{self, Problem, Settings, Source};
+use crate::rules;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub enum ConfigurationError {
     Unreadable(PathBuf, io::Error),
     /// The files say something that makes no sense.
     Problems(Vec<Problem>),
+    /// Tests of the rules fail: where each stands and what was otherwise than expected.
+    FailedTests(Vec<(String, String)>),
 }
 
 impl ConfigurationError {
@@ -35,6 +38,7 @@ impl ConfigurationError {
         match self {
             Self::Unreadable(path, error) => vec![format!("cannot read {}: {error}", path.display())],
             Self::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
+            Self::FailedTests(failed) => failed.iter().map(|(place, what)| format!("{place}: {what}")).collect(),
         }
     }
 }
@@ -51,13 +55,23 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, ConfigurationError
     paths.iter().map(read).collect()
 }
 
+/// Checks a configuration and runs the tests of its rules: both are needed before it may become active.
+///
+/// # Errors
+/// All problems at once, else all tests that fail.
+pub fn check_sources(sources: &[Source]) -> Result<Settings, ConfigurationError> {
+    let settings = config::check(sources).map_err(ConfigurationError::Problems)?;
+    let failed = rules::test::run_all(&settings.rules);
+    if failed.is_empty() { Ok(settings) } else { Err(ConfigurationError::FailedTests(failed)) }
+}
+
 impl ConfigurationFiles {
-    /// Reads and checks the files.
+    /// Reads and checks the files and runs the tests in them.
     ///
     /// # Errors
     /// See [`ConfigurationError`].
     pub fn check(&self) -> Result<Settings, ConfigurationError> {
-        config::check(&read_sources(&self.paths)?).map_err(ConfigurationError::Problems)
+        check_sources(&read_sources(&self.paths)?)
     }
 
     /// Reads and checks the files; keeps a copy of them if they are good.
@@ -142,6 +156,12 @@ mod tests {
         let lines = both.read().expect_err("a bad file").lines();
         assert!(lines[0].contains("one.toml:3:"), "{lines:?}");
         assert_eq!(both.last_good().map(|good| good.devices.len()), Some(1));
+        let dark = "[rule.dark]\nwhen = [{ start = true }]\ndo = [{ set = \"lamp/light\", to = false }]\n\
+                    [[test]]\nrule = \"dark\"\nsteps = [{ expect = \"lamp/light\", is = true }]\n";
+        fs::write(&one, format!("schema = 1\n{dark}")).expect("a file");
+        let lines = both.read().expect_err("a test that fails").lines();
+        assert!(lines[0].contains("one.toml:5:"), "{lines:?}");
+        assert_eq!(both.last_good().map(|good| good.rules.tests.len()), Some(0));
         fs::write(&one, "schema = 1\n[gateway]\nid = \"gw2\"\n").expect("a file");
         files(vec![one]).read().expect("a good file");
         assert_eq!(both.last_good().map(|good| good.devices.len()), Some(0));

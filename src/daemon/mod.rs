@@ -19,7 +19,7 @@ mod reload;
 pub use access::{UsersError, UsersFile};
 pub use control::socket as control_socket;
 pub use error::DaemonError;
-pub use files::{ConfigurationError, ConfigurationFiles, read_sources};
+pub use files::{ConfigurationError, ConfigurationFiles, check_sources, read_sources};
 pub use listen::Listening;
 
 use crate::access::Access;

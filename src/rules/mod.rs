@@ -2,7 +2,7 @@
 //!
 //! Pure: checked rules and what happens in the house go in, commands and records to keep come out. It knows no broker,
 //! no file and no clock. [`expression`] is the language of conditions, [`schedule`] knows cron patterns, zones and the
-//! sun, [`engine`] runs a [`Program`], [`test`] runs the tests that stand beside the rules, and [`check`] finds what
+//! sun, [`engine`] runs a [`Program`], [`mod@test`] runs the tests that stand beside the rules, and [`check`] finds what
 //! will go wrong before it does.
 
 pub mod check;

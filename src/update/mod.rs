@@ -1,7 +1,7 @@
 //! Updates of the card that cannot leave it without a system.
 //!
-//! The card holds two slots, each a whole system. A signed [bundle](bundle) is written to the slot that does not run,
-//! one checked piece at a time, and is then marked to be [tried once](choice). Only the new system itself can make that
+//! The card holds two slots, each a whole system. A signed [bundle] is written to the slot that does not run,
+//! one checked piece at a time, and is then marked to be tried once (`choice`). Only the new system itself can make that
 //! last, by proving that it works; in every other case the next start is the old one's.
 //!
 //! Knows files and block devices; it neither reboots nor speaks to the broker. Where things lie is told by [`Place`].
