@@ -6,6 +6,7 @@ use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{Interlock, OutputSettings};
 use crate::rules::Program;
+use crate::rules::expression::Expression;
 use crate::rules::schedule::{Location, Zone};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -363,7 +364,7 @@ pub enum LineKind {
     Text,
 }
 
-/// `[device.ID.prop.ID]` of a line device: a number that the device reports.
+/// `[device.ID.prop.ID]` of a line device: a value that the device reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LineProperty {
     /// The property and how it is reported.
@@ -372,6 +373,8 @@ pub struct LineProperty {
     pub key: String,
     /// What it holds.
     pub kind: LineKind,
+    /// What a number that was read comes to.
+    pub convert: Option<Expression>,
 }
 
 /// `[device.ID.out.ID]` of a line device: a switch that the device reports and can be told.
