@@ -15,6 +15,9 @@ const SECRET: &str = "a-secret-of-this-house-4711";
 
 #[test]
 fn a_damaged_data_partition_is_repaired_or_set_aside_and_a_factory_reset_leaves_nothing() {
+    if !super::is_long("a damaged data partition and a factory reset") {
+        return;
+    }
     let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
     let mut board = Board::boot(&card);
     clients::publish_retained(board.port(), "house/secret", SECRET);

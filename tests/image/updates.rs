@@ -14,6 +14,9 @@ const WAITING: usize = 20;
 
 #[test]
 fn an_update_that_works_stays_and_changes_nothing_in_the_house() {
+    if !super::is_long("an update that works") {
+        return;
+    }
     let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{LAMP}")) else { return };
     let (_kept, bundle) = slots::bundle(System::Whole);
     card.put(&bundle);
@@ -40,12 +43,11 @@ fn an_update_that_works_stays_and_changes_nothing_in_the_house() {
 
 #[test]
 fn an_update_that_does_not_work_gives_way_to_the_system_before_it() {
-    let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
-    let mut systems = vec![System::Silent, System::Hanging];
-    if super::is_long() {
-        systems.extend([System::Crashing, System::Damaged]);
+    if !super::is_long("an update that does not work") {
+        return;
     }
-    for system in systems {
+    let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
+    for system in [System::Silent, System::Hanging, System::Crashing, System::Damaged] {
         let (_kept, bundle) = slots::bundle(system);
         card.put(&bundle);
         let name = bundle.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
@@ -66,6 +68,9 @@ fn an_update_that_does_not_work_gives_way_to_the_system_before_it() {
 
 #[test]
 fn what_hangs_is_started_again_and_a_board_that_hangs_is_reset() {
+    if !super::is_long("the chain of watchdogs") {
+        return;
+    }
     let Some(card) = Card::flash(VIRT, GATEWAY) else { return };
     let mut board = Board::boot(&card);
     // gatehouse <- supervise
