@@ -127,7 +127,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let house = options.files.map(|files| reload::House { files, plans });
     reload::begin(&side, reload::Reloaded { certificates, users, house }, inlet)?;
     if let Some(file) = options.heartbeat {
-        heart.spawn(heartbeat::beat(file));
+        heartbeat::begin(&heart, &side, file);
     }
     control::begin(&side, &options.data_directory, store.backups());
     started(&Started { listening, restored });

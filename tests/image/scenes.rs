@@ -62,6 +62,9 @@ const SILENCE: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
+    if !super::is_long("a relay on a kernel GPIO chip") {
+        return;
+    }
     let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{LAMP}")) else { return };
     let mut board = Board::boot(&card);
     let _ = writeln!(io::stderr(), "first boot to CONNACK: {} s", board.seconds_to_ready());
@@ -70,6 +73,9 @@ fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
 
 #[test]
 fn a_raspberry_pi_3_drives_its_own_pins_and_reads_an_adapter_on_usb() {
+    if !super::is_long("a Raspberry Pi 3") {
+        return;
+    }
     let greenhouse = GREENHOUSE.replace("/dev/ttyS0", "/dev/ttyUSB0");
     let Some(card) = Card::flash(RASPBERRY_PI_3, &format!("{GATEWAY}{LAMP_ON_A_PI}{greenhouse}")) else { return };
     let mut board = Board::boot(&card);
