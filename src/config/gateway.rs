@@ -113,7 +113,6 @@ fn limits(mut table: Table) -> BrokerLimits {
 
 pub(super) fn gpio(mut table: Table) -> GpioBackend {
     let words = [
-        ("auto", GpioBackend::Auto),
         ("gpiochip", GpioBackend::Gpiochip),
         ("rppal", GpioBackend::Rppal),
         ("simulated", GpioBackend::Simulated),
