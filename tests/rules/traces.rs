@@ -111,7 +111,7 @@ do = [{ set = "d/x", to = true }]
     house.set("a", "true");
     house.set("b", "false");
     for index in 0..7_200 {
-        house.set("a", if index % 2 == 0 { "false" } else { "true" });
+        house.set("a", if index & 1 == 0 { "false" } else { "true" });
         house.pass(500);
     }
     // Once for the deed, then one page a minute would be far too many: nothing was done.
@@ -123,19 +123,18 @@ do = [{ set = "d/x", to = true }]
 #[test]
 fn pages_are_bounded_whatever_happens() {
     let names = ["a", "b", "c"];
-    let rules: String = (0..150)
-        .map(|index| {
-            let name = names[index % names.len()];
-            format!(
-                "[rule.r{index}]\nwhen = [{{ on = \"d/{name}\" }}]\n\
-                 do = [{{ publish = \"out/{index}\", payload = \"{}\" }}]\n",
-                "é".repeat(200)
-            )
-        })
-        .collect();
+    let mut rules = String::new();
+    for index in 0..150 {
+        let (name, text) = (names[index % names.len()], "é".repeat(200));
+        let rule = format!(
+            "[rule.r{index}]\nwhen = [{{ on = \"d/{name}\" }}]\n\
+             do = [{{ publish = \"out/{index}\", payload = \"{text}\" }}]\n"
+        );
+        rules.push_str(&rule);
+    }
     let mut house = House::new(&rules, NOON);
     for index in 0..3_600_usize {
-        let value = if index / names.len() % 2 == 0 { "true" } else { "false" };
+        let value = if (index / names.len()).is_multiple_of(2) { "true" } else { "false" };
         house.set(names[index % names.len()], value);
         house.pass(1_000);
     }
