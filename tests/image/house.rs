@@ -141,7 +141,10 @@ fn a_rule_runs_without_a_network(board: &mut Board) {
     board.shell(&is_driven("fan", "lo"), "is-lo:0");
 
     board.monitor().plug_cable(false);
-    board.shell("until [ \"$(cat /sys/class/net/eth0/carrier)\" = 0 ]; do usleep 100000; done; echo cable:$?", "cable:0");
+    board.shell(
+        "until [ \"$(cat /sys/class/net/eth0/carrier)\" = 0 ]; do usleep 100000; done; echo cable:$?",
+        "cable:0",
+    );
     board.monitor().press(HALL_BUTTON, Duration::from_millis(300));
     board.shell(&is_driven("fan", "hi"), "is-hi:0");
     board.monitor().plug_cable(true);
@@ -167,7 +170,8 @@ fn a_wait_survives_a_power_cut(board: Board, card: &Card, wait: Duration) {
     let mut watcher = Client::subscribe(board.port(), &["-t", "home/pump/relay"]);
     watcher.wait_for(|line| line == "home/pump/relay true", "the pump, after its wait");
     let took = pressed.elapsed();
-    let _ = writeln!(io::stderr(), "a wait of {wait:?} over a power cut took {took:?}; the board was back after {ready:?}");
+    let _ =
+        writeln!(io::stderr(), "a wait of {wait:?} over a power cut took {took:?}; the board was back after {ready:?}");
     assert!(took + CLOCK_STEP >= wait, "it ended too soon");
     assert!(took <= wait.max(ready) + SLACK, "the time without power did not count");
 }

@@ -39,7 +39,9 @@ pub(super) struct Edge {
 #[derive(Debug, thiserror::Error)]
 pub(in crate::drivers) enum LineError {
     /// The machine has no GPIO chip at all.
-    #[error("line {0}: this machine has no GPIO chip (/dev/gpiochip*); without one, try with [gpio] backend = \"simulated\"")]
+    #[error(
+        "line {0}: this machine has no GPIO chip (/dev/gpiochip*); without one, try with [gpio] backend = \"simulated\""
+    )]
     NoChip(String),
     /// There is no such line.
     #[error("there is no line {0}")]
