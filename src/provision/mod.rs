@@ -69,7 +69,7 @@ impl Orders {
         let written = text.parse::<toml::Table>().ok();
         let written = written.as_ref().and_then(|table| table.get("gateway")?.get("timezone")?.as_str());
         if written != Some(zone) {
-            let file = self.files.iter().map(|(name, _)| name.clone()).next().unwrap_or_default();
+            let file = self.files.first().map(|(name, _)| name.clone()).unwrap_or_default();
             self.problems.push(Problem {
                 file,
                 line: 1,

@@ -64,32 +64,39 @@ pub fn run(args: &ProvisionArgs) -> Result<(), String> {
 
 /// The file that says what the options say; empty without any.
 fn preseed(args: &ProvisionArgs) -> Result<String, String> {
-    let mut text = String::new();
     let quoted = |value: &str| toml::Value::from(value).to_string();
     let list = |values: &[String]| toml::Value::from(values.to_vec()).to_string();
+    let mut lines = Vec::new();
     if let Some(name) = &args.host_name {
-        text += &format!("[system]\nhostname = {}\n", quoted(name));
+        lines.push(format!("[system]\nhostname = {}", quoted(name)));
     }
     if let Some(zone) = &args.time_zone {
-        text += &format!("[locale]\ntimezone = {}\n", quoted(zone));
+        lines.push(format!("[locale]\ntimezone = {}", quoted(zone)));
     }
     if let Some(address) = &args.address {
-        text += &format!("[ethernet]\nmethod = \"static\"\naddress = {}\n", quoted(address));
-        text += &args.router.iter().map(|router| format!("gateway = {}\n", quoted(router))).collect::<String>();
-        text += &format!("dns = {}\n", list(&args.dns));
+        lines.push(format!("[ethernet]\nmethod = \"static\"\naddress = {}", quoted(address)));
+        lines.extend(args.router.iter().map(|router| format!("gateway = {}", quoted(router))));
+        lines.push(format!("dns = {}", list(&args.dns)));
     }
-    let mut keys = Vec::new();
-    for file in &args.ssh_key {
-        let lines = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        keys.extend(lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
-    }
+    let keys = ssh_keys(&args.ssh_key)?;
     if !keys.is_empty() {
-        text += &format!("[ssh]\nenabled = true\nauthorized_keys = {}\n", list(&keys));
+        lines.push(format!("[ssh]\nenabled = true\nauthorized_keys = {}", list(&keys)));
     }
-    if !text.is_empty() {
-        text.insert_str(0, "config_version = \"1.1\"\n");
+    if lines.is_empty() {
+        return Ok(String::new());
     }
-    Ok(text)
+    lines.insert(0, "config_version = \"1.1\"".to_owned());
+    Ok(lines.join("\n") + "\n")
+}
+
+/// The keys in the files, one a line.
+fn ssh_keys(files: &[PathBuf]) -> Result<Vec<String>, String> {
+    let mut keys = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        keys.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    }
+    Ok(keys)
 }
 
 fn write_new(file: &Path, text: &str) -> Result<(), String> {

@@ -21,9 +21,9 @@ pub fn read_preseed(source: &Source) -> Found {
 }
 
 fn read(provision: &mut Provision, secrets: &mut Vec<Range<usize>>, mut root: Table<'_>) {
-    let version = root.text("config_version", |text| match VERSIONS.contains(&text) {
-        true => Ok(()),
-        false => Err(Mistake::new(format!("version {text} is not known"), "this gateway reads 1.0 and 1.1")),
+    let version = root.text("config_version", |text| {
+        let unknown = || Mistake::new(format!("version {text} is not known"), "this gateway reads 1.0 and 1.1");
+        VERSIONS.contains(&text).then_some(()).ok_or_else(unknown)
     });
     root.require("config_version", version, "\"1.1\"");
     if let Some(mut system) = root.table("system") {
