@@ -41,8 +41,8 @@ impl Monitor {
         let pins = connect(&socket(directory, "pins"));
         let answers = BufReader::new(commands.try_clone().expect("a socket can be cloned"));
         let mut monitor = Monitor { commands, answers, pins, chip: String::new() };
-        monitor.command("qmp_capabilities", json!({}));
-        let parts = monitor.command("qom-list", json!({ "path": "/machine/unattached" }));
+        monitor.command("qmp_capabilities", &json!({}));
+        let parts = monitor.command("qom-list", &json!({ "path": "/machine/unattached" }));
         let chip = parts.as_array().into_iter().flatten().find(|part| part["type"] == "child<pl061>");
         let name = chip.and_then(|chip| chip["name"].as_str()).expect("the machine has a GPIO chip").to_owned();
         monitor.chip = format!("/machine/unattached/{name}");
@@ -51,7 +51,7 @@ impl Monitor {
 
     /// Plugs the network cable in, or pulls it out.
     pub fn plug_cable(&mut self, is_in: bool) {
-        self.command("set_link", json!({ "name": "lan", "up": is_in }));
+        self.command("set_link", &json!({ "name": "lan", "up": is_in }));
     }
 
     /// Presses a button that connects a line to the supply, with contacts that bounce, for a while.
@@ -75,7 +75,7 @@ impl Monitor {
         assert_eq!(answer.trim(), "OK", "the line cannot be driven");
     }
 
-    fn command(&mut self, name: &str, arguments: Value) -> Value {
+    fn command(&mut self, name: &str, arguments: &Value) -> Value {
         let text = json!({ "execute": name, "arguments": arguments }).to_string();
         self.commands.write_all(format!("{text}\n").as_bytes()).expect("QEMU takes commands");
         loop {
