@@ -8,8 +8,11 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The files that are read, the first before the others where they say the same.
-const FILES: [(&str, fn(&Source) -> Found); 3] =
+const FILES: [(&str, Reader); 3] =
     [(PRESEED, read_preseed), ("user-data", read_cloud_init), ("network-config", read_cloud_init)];
+
+/// Reads one file.
+type Reader = fn(&Source) -> Found;
 
 /// The file that Raspberry Pi Imager and `gatehouse image provision` write.
 pub const PRESEED: &str = "rpi-preseed.toml";

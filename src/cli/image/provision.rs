@@ -25,7 +25,7 @@ pub struct ProvisionArgs {
     /// Its time zone, such as Europe/Amsterdam
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
-    /// Who may log in as root: a file with one public key a line, as id_ed25519.pub. Without one there is no SSH
+    /// Who may log in as root: a file with one public key a line, as `id_ed25519.pub`. Without one there is no SSH
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
     /// A fixed address of the wired network, such as 192.168.1.50/24; without one the network gives it

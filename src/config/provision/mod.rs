@@ -95,6 +95,7 @@ impl Provision {
     }
 
     /// Takes from another one what this one leaves open.
+    #[must_use]
     pub fn or(self, other: Provision) -> Provision {
         Provision {
             host_name: self.host_name.or(other.host_name),
