@@ -1,9 +1,12 @@
 //! Tests that stand beside the rules, on a clock of their own: what is set in the house becomes so at once.
 
-use super::engine::{Engine, Input, Now, Output};
+use super::engine::{Engine, Input, Kept, Now, Output};
+use super::expression::Kind;
 use super::program::{Literal, Program};
 use super::simulate::Deed;
 use crate::base::{Moment, duration_text};
+use crate::device::LEVEL_MAX;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +89,7 @@ pub(super) struct House {
     /// What every input is.
     values: Vec<Literal>,
     offline: Vec<String>,
-    records: Vec<String>,
+    records: BTreeMap<Kept, String>,
     published: Vec<(String, String)>,
     alerts: Vec<String>,
     /// Outputs that go back after a pulse.
@@ -117,7 +120,7 @@ impl House {
             wall: begin,
             values: values.collect(),
             offline: Vec::new(),
-            records: vec![String::new(); program.rules.len()],
+            records: BTreeMap::new(),
             published: Vec::new(),
             alerts: Vec::new(),
             pulses: Vec::new(),
@@ -188,8 +191,8 @@ impl House {
         for _ in 0..OUTPUTS_MAX {
             let Some(output) = self.engine.poll_output() else { return };
             match output {
-                Output::Keep { number, rule, record } => {
-                    self.records[usize::from(rule)] = record;
+                Output::Keep { number, of, record } => {
+                    self.records.insert(of, record);
                     self.engine.handle(self.now(), Input::Kept(number));
                 }
                 Output::Publish(speech) => self.heard(&speech.topic, &speech.payload, speech.is_command),
@@ -244,10 +247,20 @@ impl House {
             Some(serde_json::Value::Bool(value)) => Literal::Boolean(*value),
             Some(serde_json::Value::Number(number)) => number.as_f64().map_or(Literal::Unknown, Literal::Number),
             Some(serde_json::Value::String(word)) if word == "toggle" => {
-                Literal::Boolean(self.values[usize::from(state)] != Literal::Boolean(true))
+                let is_on = match self.values[usize::from(state)] {
+                    Literal::Number(level) => level > 0.0,
+                    Literal::Boolean(on) => on,
+                    Literal::Unknown | Literal::Text(_) => false,
+                };
+                Literal::Boolean(!is_on)
             }
             Some(serde_json::Value::String(text)) => Literal::Text(text.as_str().into()),
             _ => Literal::Unknown,
+        };
+        // A dimmer that is switched on is full on.
+        let value = match (value, self.program.inputs[usize::from(state)].kind) {
+            (Literal::Boolean(on), Kind::Number(_)) => Literal::Number(if on { LEVEL_MAX } else { 0.0 }),
+            (value, _) => value,
         };
         self.pulses.retain(|(_, pulsed)| *pulsed != output);
         let pulse = command.get("pulse").and_then(|pulse| crate::base::parse_duration(pulse.as_str()?).ok());
@@ -292,10 +305,8 @@ impl House {
         self.moment = Moment::START;
         self.pulses.clear();
         self.engine = Engine::new(self.program.clone(), self.now());
-        for (rule, record) in self.records.clone().iter().enumerate() {
-            if !record.is_empty() {
-                self.engine.restore(rule as u16, record);
-            }
+        for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
+            self.engine.restore(*of, record);
         }
         self.wake();
     }
