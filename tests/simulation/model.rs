@@ -102,6 +102,7 @@ pub struct Will {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Connection {
     session: usize,
     window: usize,
@@ -138,6 +139,7 @@ struct Published {
 
 /// A message for one of several sessions.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Share {
     number: u32,
     filter: String,
