@@ -115,7 +115,7 @@ impl House {
             _ => Literal::Unknown,
         });
         let mut house = Self {
-            engine: Engine::new(program.clone(), now),
+            engine: Engine::new(program.clone(), now).without_pages(),
             moment: Moment::START,
             wall: begin,
             values: values.collect(),
@@ -316,7 +316,7 @@ impl House {
         self.wall += super::schedule::millis(off);
         self.moment = Moment::START;
         self.pulses.clear();
-        self.engine = Engine::new(self.program.clone(), self.now());
+        self.engine = Engine::new(self.program.clone(), self.now()).without_pages();
         for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
             self.engine.restore(*of, record);
         }
