@@ -52,10 +52,13 @@ fn what_was_due_last_is_found_backwards() {
     assert_eq!(last("2026-12-01T06:30:00").as_deref(), Some("2026-12-01 06:30:00"));
 }
 
+/// Place, latitude, longitude, whether it is twilight, and the days.
+type Published = (&'static str, f64, f64, bool, &'static [[&'static str; 2]]);
+
 /// Tables that the U.S. Naval Observatory has published: place, latitude, longitude, and for each day in UTC two moments,
 /// sunrise and sunset, or the ends of civil twilight. Anchorage, Auckland, Brasilia, Singapore and Longyearbyen: "Rise,
 /// Set, and Twilight" for one year, 2020 and 2023. Raleigh: Sun and Moon Data for One Day, 12 July 2015.
-const PUBLISHED: [(&str, f64, f64, bool, &[[&str; 2]]); 9] = [
+const PUBLISHED: [Published; 9] = [
     (
         "Anchorage",
         61.216_667,
