@@ -102,7 +102,6 @@ pub struct Will {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Connection {
     session: usize,
     window: usize,
@@ -130,8 +129,8 @@ struct Published {
     /// Its payload is empty, so it cannot say its number.
     is_empty: bool,
     expires: Option<Micros>,
-    /// When the copy before this one expires, if the publisher sent it again.
-    expires_before: Option<Option<Micros>>,
+    /// When the copy before this one expires, if the publisher sent it again; else the same.
+    expires_before: Option<Micros>,
     has_readers: bool,
     /// The change of a retained message it made.
     retained: Option<u64>,

@@ -58,7 +58,7 @@ impl Model {
             targets.iter().map(|(session, _, _)| session).chain(shares.iter().flat_map(|(_, members)| members));
         // A session of which a power cut left it open whether it is expired may be no reader.
         let has_readers = readers.copied().any(|session| !self.is_doubtful(session));
-        let expires_before = self.published.get(&number).map(|known| known.expires);
+        let expires_before = self.published.get(&number).map_or(expires, |known| known.expires);
         self.published.insert(
             number,
             Published {
@@ -233,9 +233,7 @@ impl Model {
         }
         self.shares.retain(|share| share.number != number || share.is_repeated);
         let published = self.published.get_mut(&number).expect("it was published");
-        if let Some(before) = published.expires_before.take() {
-            published.expires = before;
-        }
+        published.expires = published.expires_before;
         if let (Some(fact), Some(change)) = (self.retained.get_mut(&published.topic), published.retained) {
             fact.undo(change);
         }
