@@ -31,16 +31,17 @@ impl Broker {
             self.add_lazy_retained();
         }
         let dirty = std::mem::take(&mut self.store.dirty_sessions);
-        let group = if self.store.index.is_due() {
+        let group = if self.store.index.is_due(self.store.open.next_message()) {
             let run = self.take_run(dirty);
             let mut group = self.take_group(now, vec![]);
             group.run = Some(run);
-            self.count_blocks(&group, &[]);
+            self.count_messages(&group);
             group
         } else {
             let states = dirty.iter().map(|&key| self.state_of(key)).collect();
             let group = self.take_group(now, states);
-            self.count_blocks(&group, &dirty);
+            self.count_messages(&group);
+            self.count_rows(&group, &dirty);
             group
         };
         if self.store.blocks.has_trash(self.store.open.group().first) || self.store.sweep.is_some() {
@@ -84,14 +85,20 @@ impl Broker {
         session_state(session, next)
     }
 
-    /// Counts what the group brings alive in the store, and what its states make void.
-    fn count_blocks(&mut self, group: &Group, dirty: &[SessionKey]) {
+    /// Counts the messages that the group brings alive in the store.
+    fn count_messages(&mut self, group: &Group) {
+        let is_covered = group.run.is_some();
         for (place, slot) in group.messages.iter().enumerate() {
-            if let Some(slot) = slot {
-                self.store.blocks.add(MessageId(group.first.0 + place as u64), slot.live);
+            let Some(slot) = slot else { continue };
+            self.store.blocks.add(MessageId(group.first.0 + place as u64), slot.live);
+            if !is_covered {
                 self.store.index.add_row(slot.message.size());
             }
         }
+    }
+
+    /// Counts the row of the group's states, and what they make void.
+    fn count_rows(&mut self, group: &Group, dirty: &[SessionKey]) {
         if dirty.is_empty() {
             return;
         }

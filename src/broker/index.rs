@@ -41,9 +41,16 @@ impl Index {
         self.bytes += INDEX_ROW_BYTES + size.min(INDEX_ROW_BYTES_MAX);
     }
 
-    /// Whether a start would have to read so much that a run is due.
-    pub fn is_due(&self) -> bool {
-        self.bytes >= self.bytes_max
+    /// Whether a start would have to read so much that a run is due, `next` being the next message. A run covers
+    /// something: one that ends where the last one ended would take its place in the store.
+    pub fn is_due(&self, next: MessageId) -> bool {
+        self.bytes >= self.bytes_max && next > self.upto.next()
+    }
+
+    /// A run covers everything up to here: a start reads nothing else.
+    fn cover(&mut self, upto: MessageId) {
+        self.upto = upto;
+        self.bytes = 0;
     }
 }
 
@@ -79,8 +86,7 @@ impl Broker {
                 run.states.push(self.state_of(key));
             }
         }
-        self.store.index.upto = run.upto;
-        self.store.index.bytes = 0;
+        self.store.index.cover(run.upto);
         run
     }
 }

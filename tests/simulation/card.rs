@@ -84,6 +84,8 @@ impl Card {
         }
         if let Some(run) = &group.run {
             self.memory.runs.retain(|known| known.upto != run.upto);
+            // A start numbers on behind what the index covers, whatever messages there are.
+            self.memory.next_message = self.memory.next_message.max(run.upto.next());
             let segments = if self.is(Mutant::ForgetsRuns) { vec![] } else { run.segments.clone() };
             self.memory.runs.push(Run { segments, ..run.clone() });
         }

@@ -198,3 +198,39 @@ fn a_reader_that_sleeps_does_not_keep_the_rows_of_others() {
     readers.read(1, usize::MAX, &mut random);
     assert!(readers.waiting[0].len() < 100);
 }
+
+#[test]
+fn a_run_never_takes_the_place_of_the_one_before() {
+    let mut bench = Bench::new();
+    bench.broker.set_index_bytes(100);
+    bench.connect(1, "reader", Version::V311);
+    bench.subscribe(1, "a", QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.connect(PUBLISHER, "publisher", Version::V311);
+    bench.pass(Duration::from_secs(2));
+    bench.commits = false;
+    for group in 0..3_u16 {
+        for number in 1..=3 {
+            bench.publish(PUBLISHER, "a", &format!("{}", 3 * group + number), QoS::AtLeastOnce, 3 * group + number);
+        }
+        bench.commit();
+    }
+    // A group without a message, right behind a run that came with many: there is nothing that a run could cover.
+    bench.publish(PUBLISHER, "nobody reads it", "x", QoS::ExactlyOnce, 100);
+    while bench.pending.is_some() {
+        bench.commit();
+    }
+    assert!(bench.disk.memory.runs.windows(2).all(|runs| runs[0].upto == runs[1].since), "the chain has no gap");
+    assert!(!bench.disk.memory.runs.is_empty());
+    bench.commits = true;
+    bench.restart();
+    let got = bench.connect(1, "reader", Version::V311);
+    let payloads: Vec<_> = got
+        .iter()
+        .filter_map(|got| match got {
+            Got::Publish { payload, .. } => Some(payload.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(payloads, (1..=9).map(|number| number.to_string()).collect::<Vec<_>>());
+}

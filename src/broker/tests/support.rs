@@ -99,7 +99,11 @@ impl Disk {
             self.memory.states.push((group.state_row, group.states.clone()));
             self.memory.next_message = group.state_row.next();
         }
-        self.memory.runs.extend(group.run.clone());
+        if let Some(run) = &group.run {
+            // As in the store: a run is known by its end.
+            self.memory.runs.retain(|known| known.upto != run.upto);
+            self.memory.runs.push(run.clone());
+        }
         for &(first, last) in &group.trash {
             let is_kept = |id: MessageId| id < first || id > last;
             self.memory.messages.retain(|(id, _, _)| is_kept(*id));
