@@ -16,6 +16,6 @@ gates: ## count instructions and system calls for each message; fails where a bo
 	scripts/setup.sh gates
 	cargo bench --bench compare -- --gates $(ARGS)
 
-growth: ## measure how cost grows and draw it into docs/growth; takes half an hour
+growth: ## measure how cost grows and draw it into docs/growth; ends within 15 minutes
 	scripts/setup.sh bench
 	cargo bench --bench compare -- --growth docs/growth --seconds 1 $(ARGS)

@@ -28,6 +28,7 @@ mod ids;
 mod index;
 mod input;
 mod layout;
+mod level;
 mod listeners;
 mod load;
 pub mod message;
@@ -165,7 +166,6 @@ struct Scratch {
     hits: Vec<FilterId>,
     targets: Vec<Target>,
     layouts: Layouts,
-    packet: Vec<u8>,
 }
 
 impl Broker {

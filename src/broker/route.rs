@@ -179,11 +179,14 @@ impl Broker {
         }
         let any_reader = !targets.is_empty();
         scratch.targets = targets;
-        for connection in std::mem::take(&mut fan.slow) {
-            self.counters.slow_readers_closed += 1;
-            self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+        if !fan.slow.is_empty() {
+            for connection in std::mem::take(&mut fan.slow) {
+                self.counters.slow_readers_closed += 1;
+                self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+            }
         }
-        let answer = self.keep(source, fan, waits, publication.answer);
+        let is_kept = waits || fan.live > 0;
+        let answer = if is_kept { self.keep(source, fan, waits, publication.answer) } else { publication.answer };
         Routed { any_reader, answer }
     }
 
@@ -345,22 +348,14 @@ impl Broker {
         let delivery = Delivery { qos, retain, dup: false, packet_id };
         let is_v5 = connected.version.is_v5();
         if is_v5 && (target.identifier != 0 || target.overlaps || connected.takes_aliases()) {
-            return self.send_alone(source, target, to, delivery, now, &mut scratch.packet);
+            return self.send_alone(source, target, to, delivery, now);
         }
         let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
         put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
         self.counters.note_publish_sent(source.parts.payload.len());
     }
 
-    fn send_alone(
-        &mut self,
-        source: &Source<'_>,
-        target: &Target,
-        to: ConnectionId,
-        delivery: Delivery,
-        now: Moment,
-        packet: &mut Vec<u8>,
-    ) {
+    fn send_alone(&mut self, source: &Source<'_>, target: &Target, to: ConnectionId, delivery: Delivery, now: Moment) {
         let one = [target.identifier];
         let all;
         let identifiers: &[u32] = if target.overlaps {
@@ -371,9 +366,7 @@ impl Broker {
         };
         let identifiers = if identifiers == [0] { &[] } else { identifiers };
         let alias = self.connected_mut(to).and_then(|connected| connected.alias(source.parts.topic));
-        packet.clear();
-        put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
-        self.outboxes.append(to).extend_from_slice(packet);
+        put_alone(self.outboxes.append(to), now, &source.parts, true, delivery, Extras { identifiers, alias });
         self.counters.note_publish_sent(source.parts.payload.len());
     }
 
