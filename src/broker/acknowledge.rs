@@ -96,6 +96,9 @@ impl Broker {
 
     /// A session is done with a message: it is released, and the session's state kept if the store needs it.
     pub(super) fn release_and_keep(&mut self, now: Moment, key: SessionKey, message: MessageId) {
+        if message == MessageId::NONE {
+            return;
+        }
         let number = self.sessions.at(key).number;
         if self.release_message(message, number) {
             self.mark_dirty(key);

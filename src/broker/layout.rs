@@ -136,6 +136,9 @@ pub fn put_alone(
 /// Length of the fixed header.
 #[inline]
 fn header_length(packet: &[u8]) -> usize {
+    if packet[1] & 0x80 == 0 {
+        return 2;
+    }
     1 + packet[1..].iter().take_while(|&&byte| byte & 0x80 != 0).count() + 1
 }
 

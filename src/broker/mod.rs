@@ -193,22 +193,28 @@ impl Broker {
         let mut at = 0;
         loop {
             let Some(connection) = &self.connections[from.index()] else { return bytes.len() };
-            if matches!(connection.phase, Phase::AwaitConnect { .. }) && bytes[at] != CONNECT {
-                // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
-                self.counters.packets_refused += 1;
-                self.close_quietly(now, from);
-                return bytes.len();
-            }
-            if connection.is_asking() {
-                // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
-                if bytes.len() - at > self.limits.packet_size_before_connect as usize {
+            let limit = match &connection.phase {
+                Phase::Connected(_) => self.limits.packet_size,
+                Phase::AwaitConnect { .. } if bytes[at] != CONNECT => {
+                    // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
+                    self.counters.packets_refused += 1;
                     self.close_quietly(now, from);
                     return bytes.len();
                 }
-                break;
-            }
-            let limit = connection.packet_limit(&self.limits);
-            match frame(&bytes[at..], limit) {
+                _ if connection.is_asking() => {
+                    // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within
+                    // limits.
+                    if bytes.len() - at > self.limits.packet_size_before_connect as usize {
+                        self.close_quietly(now, from);
+                        return bytes.len();
+                    }
+                    break;
+                }
+                Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => {
+                    self.limits.packet_size_before_connect
+                }
+            };
+            match frame(&bytes[at..], limit as usize) {
                 Ok(Some(frame)) => {
                     self.packet(now, from, frame, &bytes[at..at + frame.end]);
                     at += frame.end;

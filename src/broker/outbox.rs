@@ -68,6 +68,12 @@ impl Outboxes {
         &mut self.buffers[index]
     }
 
+    /// The same, unless [it is full](Outboxes::is_full).
+    #[inline]
+    pub fn append_unless_full(&mut self, connection: ConnectionId) -> Option<&mut Vec<u8>> {
+        Some(self.append(connection)).filter(|bytes| bytes.len() < OUTBOX_BYTES)
+    }
+
     #[inline]
     fn waiting(&self, outbox: Outbox) -> &[u8] {
         outbox.buffer().map_or(&[], |index| &self.buffers[index])

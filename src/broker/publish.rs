@@ -53,8 +53,7 @@ impl Broker {
         if self.is_too_deep(topic) {
             return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
         }
-        let is_foreign = is_private(topic) && self.origin(from).is_network();
-        if is_foreign || is_reserved(topic) {
+        if topic.starts_with('$') && (is_reserved(topic) || (is_private(topic) && self.origin(from).is_network())) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {
@@ -238,8 +237,12 @@ fn without_readers(answer: Answer) -> Answer {
 /// The message in a PUBLISH. Also tells whether the packet holds nothing that belongs to its hop alone, so that
 /// it can be sent on as it is.
 fn message_parts<'a>(now: Moment, topic: &'a str, publish: &Publish<'a>, kept: &'a mut Vec<u8>) -> (Parts<'a>, bool) {
+    let (payload, qos, retain) = (publish.payload, publish.qos, publish.retain);
     let mut expires = None;
     let mut passes = publish.topic.is_some();
+    if publish.properties.is_empty() {
+        return (Parts { topic, properties: Properties::NONE, payload, qos, retain, expires }, passes);
+    }
     let mut travel_all = true;
     for property in publish.properties.iter() {
         match property {
@@ -255,7 +258,5 @@ fn message_parts<'a>(now: Moment, topic: &'a str, publish: &Publish<'a>, kept: &
         publish.properties.iter().filter(travels).for_each(|property| property.encode(kept));
         Properties::from_checked(kept)
     };
-    let parts =
-        Parts { topic, properties, payload: publish.payload, qos: publish.qos, retain: publish.retain, expires };
-    (parts, passes)
+    (Parts { topic, properties, payload, qos, retain, expires }, passes)
 }

@@ -294,9 +294,10 @@ impl Heart {
     fn flush(&mut self, now: Moment, id: u32) {
         let connection = ConnectionId(id);
         let Some(socket) = &mut self.sockets[id as usize] else { return };
-        let was_full = self.parts.broker.outbox(connection).len() >= OUTBOX_BYTES;
+        let mut was_full = false;
         loop {
             let bytes = self.parts.broker.outbox(connection);
+            was_full |= bytes.len() >= OUTBOX_BYTES;
             let step = if bytes.is_empty() { socket.finish() } else { socket.write(bytes) };
             match step {
                 WriteStep::Written(0) => break,
