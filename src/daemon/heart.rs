@@ -297,11 +297,17 @@ impl Heart {
         let mut was_full = false;
         loop {
             let bytes = self.parts.broker.outbox(connection);
-            was_full |= bytes.len() >= OUTBOX_BYTES;
+            let length = bytes.len();
+            was_full |= length >= OUTBOX_BYTES;
             let step = if bytes.is_empty() { socket.finish() } else { socket.write(bytes) };
             match step {
                 WriteStep::Written(0) => break,
-                WriteStep::Written(count) => self.parts.broker.written(connection, count),
+                WriteStep::Written(count) => {
+                    self.parts.broker.written(connection, count);
+                    if count == length && !socket.keeps_back() {
+                        break;
+                    }
+                }
                 WriteStep::Wait => return,
                 WriteStep::Closed => return self.close(now, id),
             }

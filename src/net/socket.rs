@@ -115,6 +115,12 @@ impl Socket {
         }
     }
 
+    /// Whether the stream may keep back what was written, so that [`Socket::finish`] has something to do.
+    #[inline]
+    pub fn keeps_back(&self) -> bool {
+        matches!(self.io, Io::Tls(_) | Io::WebSocket(_))
+    }
+
     /// Brings on its way what was written and the stream keeps back; `Written(0)` when nothing is left.
     #[inline]
     pub fn finish(&mut self) -> WriteStep {
