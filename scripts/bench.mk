@@ -2,11 +2,14 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench bench-modbus gates growth
+.PHONY: bench bench-arm64 bench-modbus gates growth
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
 	cargo bench --bench compare -- $(ARGS)
+
+bench-arm64: ## run every load once against a build for arm64, below an emulated processor
+	scripts/bench-arm64.sh
 
 bench-modbus: ## how much of its physical rate a Modbus bus at 115,200 baud reaches
 	scripts/setup.sh build
