@@ -21,7 +21,7 @@ build: ## the optimised binary, target/release/gatehouse
 	$(CARGO) build --locked --release
 
 test: ## every test
-	@scripts/setup.sh build test
+	@scripts/setup.sh build test proof
 	@scripts/setup.sh image || echo "without these the tests of the image do not run"
 	@scripts/python.sh
 	@scripts/node.sh

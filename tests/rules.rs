@@ -7,4 +7,5 @@ mod rules {
     mod random;
     mod simulation;
     mod time;
+    mod traces;
 }

@@ -90,6 +90,7 @@ impl Broker {
         let phase = std::mem::replace(&mut connection.phase, Phase::Closing);
         let Phase::Connected(Connected { session: key, rare, .. }) = phase else { return };
         self.connected -= 1;
+        self.own_connected -= u32::from(!connection.origin.is_network());
         self.listeners.disconnected(connection.origin);
         let session = self.sessions.at_mut(key);
         session.connection = None;

@@ -9,7 +9,7 @@ use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::narrow::CONNACK_SIZE;
 use super::output::Output;
-use super::session::{NEVER, Session};
+use super::session::{NEVER, Session, is_own};
 use super::timers::Timer;
 use super::will::Will;
 use crate::access::Action;
@@ -147,16 +147,8 @@ impl Broker {
     pub(super) fn may_connect(&self, from: ConnectionId, connect: &Connect<'_>) -> Result<(), ReasonCode> {
         let origin = self.origin(from);
         self.listeners.admit(origin, connect.version)?;
-        if self.connected >= self.limits.connections {
-            return Err(ReasonCode::SERVER_BUSY);
-        }
-        // A stranger must not take over the connection of a driver: such identifiers are the gateway's own.
-        if connect.client_id.starts_with('$') && origin.is_network() {
-            return Err(ReasonCode::CLIENT_ID_NOT_VALID);
-        }
-        let is_known = self.sessions.find(connect.client_id).is_some();
-        if !is_known && self.sessions.len() >= self.limits.sessions as usize {
-            return Err(ReasonCode::QUOTA_EXCEEDED);
+        if origin.is_network() {
+            self.has_room_for(connect.client_id)?;
         }
         // $SYS is the broker's own.
         let is_foreign = |topic: &str| is_private(topic) && origin.is_network();
@@ -165,6 +157,23 @@ impl Broker {
             return Err(ReasonCode::TOPIC_NAME_INVALID);
         }
         if connect.will.is_some_and(|will| will.size() > self.limits.will_size as usize) {
+            return Err(ReasonCode::QUOTA_EXCEEDED);
+        }
+        Ok(())
+    }
+
+    /// Whether the limits let one more client of the network in. The gateway's own clients, its devices and rules, are
+    /// neither counted nor refused: strangers must not be able to keep them out.
+    fn has_room_for(&self, client_id: &str) -> Result<(), ReasonCode> {
+        if self.connected - self.own_connected >= self.limits.connections {
+            return Err(ReasonCode::SERVER_BUSY);
+        }
+        // A stranger must not take over the connection of a driver.
+        if is_own(client_id) {
+            return Err(ReasonCode::CLIENT_ID_NOT_VALID);
+        }
+        let is_known = self.sessions.find(client_id).is_some();
+        if !is_known && self.sessions.len_of_network() >= self.limits.sessions as usize {
             return Err(ReasonCode::QUOTA_EXCEEDED);
         }
         Ok(())
@@ -240,6 +249,7 @@ impl Broker {
         }
         connection.phase = Phase::Connected(connected);
         self.connected += 1;
+        self.own_connected += u32::from(!connection.origin.is_network());
         self.counters.connected_max = self.counters.connected_max.max(self.connected);
         self.listeners.connected(connection.origin);
         if keep_alive > 0 {

@@ -104,6 +104,8 @@ pub struct Broker {
     mortal: Vec<std::sync::Arc<message::Message>>,
     connections: Vec<Option<Connection>>,
     connected: u32,
+    /// Those of them that are parts of the gateway itself.
+    own_connected: u32,
     strangers: Strangers,
     /// Connections whose client does not take an answer for its size.
     too_narrow: Vec<ConnectionId>,

@@ -41,6 +41,7 @@ impl Broker {
             mortal: vec![],
             connections: vec![],
             connected: 0,
+            own_connected: 0,
             strangers: super::Strangers::default(),
             too_narrow: vec![],
             listeners: Listeners::default(),

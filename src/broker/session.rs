@@ -113,13 +113,25 @@ pub struct Sessions {
     slots: Vec<Option<Box<Session>>>,
     free: Vec<u32>,
     by_client: HashTable<u32>,
+    /// Sessions of the gateway's own clients.
+    own: usize,
     hasher: FixedState,
+}
+
+/// Whether a client identifier is one of the gateway's own: nobody else may use one that begins like it.
+pub fn is_own(client_id: &str) -> bool {
+    client_id.starts_with('$')
 }
 
 impl Sessions {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_client.len()
+    }
+
+    /// How many there are of clients that are not the gateway's own: those that a limit counts.
+    pub fn len_of_network(&self) -> usize {
+        self.len() - self.own
     }
 
     /// The places of all sessions.
@@ -160,6 +172,7 @@ impl Sessions {
     /// Adds a session; its client must not have one.
     pub fn insert(&mut self, session: Session) -> SessionKey {
         let hash = self.hasher.hash_one(&*session.client_id);
+        self.own += usize::from(is_own(&session.client_id));
         let key = if let Some(key) = self.free.pop() {
             self.slots[key as usize] = Some(Box::new(session));
             key
@@ -181,6 +194,7 @@ impl Sessions {
         if let Ok(entry) = self.by_client.find_entry(hash, |&other| other == key.0) {
             entry.remove();
         }
+        self.own -= usize::from(is_own(&session.client_id));
         self.free.push(key.0);
         Some(session)
     }

@@ -2,6 +2,7 @@
 
 use super::expression::{Expression, Kind};
 use super::schedule::{Location, Schedule, Zone};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
 /// All rules of a house.
@@ -477,5 +478,18 @@ impl From<super::expression::Value<'_>> for Literal {
 impl std::fmt::Display for Literal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.value().fmt(formatter)
+    }
+}
+
+/// As the payload that it came in; nothing for what nobody knows.
+impl Serialize for Literal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_unknown() { serializer.serialize_str("") } else { serializer.collect_str(self) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Literal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|payload| Self::of_payload(&payload))
     }
 }

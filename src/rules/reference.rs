@@ -1,10 +1,11 @@
 //! The engine against a naive interpreter, on random rules and random events; and against itself with a power cut
 //! between any two steps.
 
-use super::engine::{Engine, Input, Now, Output};
+use super::engine::{Engine, Input, Kept, Now, Output};
 use super::expression::{Expression, Kind, Name, Named, Names, Unnamed};
 use super::*;
 use crate::base::Moment;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,7 +172,7 @@ struct Real {
     engine: Engine,
     time: u64,
     values: Vec<bool>,
-    records: Vec<String>,
+    records: BTreeMap<Kept, String>,
     actions: Vec<Action>,
 }
 
@@ -182,7 +183,7 @@ impl Real {
             engine: Engine::new(program.clone(), Self::now(0)),
             time: 0,
             values: vec![false; usize::from(INPUTS + OUTPUTS)],
-            records: vec![String::new(); program.rules.len()],
+            records: BTreeMap::new(),
             actions: Vec::new(),
         };
         real.wake();
@@ -208,8 +209,8 @@ impl Real {
 
     fn restart(&mut self) {
         self.engine = Engine::new(self.program.clone(), Self::now(self.time));
-        for (rule, record) in self.records.clone().iter().enumerate().filter(|(_, record)| !record.is_empty()) {
-            assert!(self.engine.restore(rule as u16, record), "{record}");
+        for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
+            assert!(self.engine.restore(*of, record), "{record}");
         }
         self.wake();
     }
@@ -218,8 +219,8 @@ impl Real {
         self.engine.handle(Self::now(self.time), input);
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Keep { number, rule, record } => {
-                    self.records[usize::from(rule)] = record;
+                Output::Keep { number, of, record } => {
+                    self.records.insert(of, record);
                     self.engine.handle(Self::now(self.time), Input::Kept(number));
                 }
                 Output::Publish(speech) => {

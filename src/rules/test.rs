@@ -1,9 +1,10 @@
 //! Tests that stand beside the rules, on a clock of their own: what is set in the house becomes so at once.
 
-use super::engine::{Engine, Input, Now, Output};
+use super::engine::{Engine, Input, Kept, Now, Output};
 use super::program::{Literal, Program};
 use super::simulate::Deed;
 use crate::base::{Moment, duration_text};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ pub(super) struct House {
     /// What every input is.
     values: Vec<Literal>,
     offline: Vec<String>,
-    records: Vec<String>,
+    records: BTreeMap<Kept, String>,
     published: Vec<(String, String)>,
     alerts: Vec<String>,
     /// Outputs that go back after a pulse.
@@ -117,7 +118,7 @@ impl House {
             wall: begin,
             values: values.collect(),
             offline: Vec::new(),
-            records: vec![String::new(); program.rules.len()],
+            records: BTreeMap::new(),
             published: Vec::new(),
             alerts: Vec::new(),
             pulses: Vec::new(),
@@ -188,8 +189,8 @@ impl House {
         for _ in 0..OUTPUTS_MAX {
             let Some(output) = self.engine.poll_output() else { return };
             match output {
-                Output::Keep { number, rule, record } => {
-                    self.records[usize::from(rule)] = record;
+                Output::Keep { number, of, record } => {
+                    self.records.insert(of, record);
                     self.engine.handle(self.now(), Input::Kept(number));
                 }
                 Output::Publish(speech) => self.heard(&speech.topic, &speech.payload, speech.is_command),
@@ -292,10 +293,8 @@ impl House {
         self.moment = Moment::START;
         self.pulses.clear();
         self.engine = Engine::new(self.program.clone(), self.now());
-        for (rule, record) in self.records.clone().iter().enumerate() {
-            if !record.is_empty() {
-                self.engine.restore(rule as u16, record);
-            }
+        for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
+            self.engine.restore(*of, record);
         }
         self.wake();
     }

@@ -140,6 +140,35 @@ fn connections_are_counted() {
     }
 }
 
+#[test]
+fn sessions_are_counted_and_those_that_are_there_stay_welcome() {
+    let gateway = Limited::start("sessions = 3");
+    let address = gateway.daemon.address();
+    let names = ["first", "second"];
+    for name in names {
+        Client::connect(address, &Connect::lasting(V5, name)).0.disconnect();
+    }
+    let third = gateway.client(V5, "third");
+    let mut fourth = Client::open(address, V5);
+    assert_eq!(connect_code(&mut fourth, V5, "fourth"), Some(QUOTA_EXCEEDED));
+    // Before 5.0 the code for it is: server unavailable.
+    let mut old = Client::open(address, V311);
+    assert_eq!(connect_code(&mut old, V311, "old"), Some(3));
+    // A session that is kept can be taken up although all places are taken.
+    for name in names {
+        let (mut client, is_present) = Client::connect(address, &Connect::lasting(V5, name));
+        assert!(is_present, "{name}");
+        client.assert_quiet();
+        client.disconnect();
+    }
+    // The place of one that ends is free for another.
+    third.disconnect();
+    let deadline = Instant::now() + crate::support::PATIENCE;
+    while !is_let_in(address) {
+        assert!(Instant::now() < deadline, "nobody is let in where one has left");
+    }
+}
+
 /// What a CONNECT is answered with; `None` if the connection is closed without a word.
 fn connect_code(client: &mut Client, version: Version, name: &str) -> Option<u8> {
     _ = client.try_send(&Connect::clean(version, name).encode());

@@ -93,9 +93,11 @@ fn a_wait_survives_kill_9_and_ends_at_the_right_moment() {
     house.see("$gw/rule/light", "\"running\":1");
     house.see("hall/light", "true");
     let began = Instant::now();
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(2));
     house.daemon.kill9();
     let mut house = House::start(data.path());
+    let why = house.rule(&["explain", "hall/light"]);
+    assert!(why.contains("set by rule light") && why.contains("hall/dark was true"), "{why}");
     house.see("hall/light", "false");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(5_900), "the light was on for {took:?} only");
@@ -134,9 +136,13 @@ fn a_rule_explains_itself_and_can_be_told_to_rest() {
     assert!(list.contains("light") && list.contains("running"), "{list}");
     house.rule(&["disable", "light"]);
     house.see("$gw/rule/light", "\"enabled\":false");
+    house.rule(&["pause", "1h"]);
     house.daemon.kill9();
     let mut house = House::start(data.path());
     house.see("$gw/rule/light", "\"enabled\":false");
+    assert!(house.rule(&["list"]).starts_with("paused"));
+    house.rule(&["continue"]);
+    assert!(!house.rule(&["list"]).contains("paused"));
     let refused = house.gatehouse(&["rule", "trace", "nobody"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("no rule `nobody`"));
 }

@@ -32,6 +32,10 @@ const REFUSED_BY_US: &[(&str, &str)] = &[
     ("malformed packet: the will has QoS 3", "[MQTT-3.1.2-12]"),
     ("protocol error: a shared subscription asks for no local", "[MQTT-3.8.3-4]"),
     ("client identifier is not valid", "3.1.1 [MQTT-3.1.3-7]"),
+    (
+        "protocol error: AUTH has no authentication method",
+        "5.0 section 3.15.2.2.2; only an empty AUTH may leave it out",
+    ),
 ];
 
 /// Whether bytes end where the length of the properties of a PUBLISH or AUTH belongs, which the other codec takes for

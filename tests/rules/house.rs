@@ -3,7 +3,8 @@
 use gatehouse::base::Moment;
 use gatehouse::config::{Source, check};
 use gatehouse::rules::Program;
-use gatehouse::rules::engine::{Engine, Input, Now, Output};
+use gatehouse::rules::engine::{Engine, Input, Kept, Now, Output};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const HEAD: &str = r#"
@@ -39,7 +40,9 @@ pub struct House {
     pub wall: i64,
     pub trusted: bool,
     pub values: Vec<(String, String)>,
-    pub records: Vec<String>,
+    pub records: BTreeMap<Kept, String>,
+    /// Writes of traces.
+    pub pages: usize,
     /// Topic and payload of all that was said.
     pub said: Vec<(String, String)>,
     /// Records that are not safe yet; none if all are at once.
@@ -57,7 +60,6 @@ impl House {
     pub fn start(program: Arc<Program>, wall: i64, trusted: bool) -> Self {
         let now = Now { moment: Moment::START, wall: Some(wall), trusted };
         let values = ["a", "b", "c", "x", "y", "z"].map(|name| (name.to_owned(), "false".to_owned()));
-        let records = vec![String::new(); program.rules.len()];
         let mut house = Self {
             engine: Engine::new(program.clone(), now),
             program,
@@ -65,7 +67,8 @@ impl House {
             wall,
             trusted,
             values: values.to_vec(),
-            records,
+            records: BTreeMap::new(),
+            pages: 0,
             said: Vec::new(),
             unsafe_records: None,
         };
@@ -107,8 +110,9 @@ impl House {
         for _ in 0..10_000 {
             let Some(output) = self.engine.poll_output() else { return };
             match output {
-                Output::Keep { number, rule, record } => {
-                    self.records[usize::from(rule)] = record;
+                Output::Keep { number, of, record } => {
+                    self.pages += usize::from(matches!(of, Kept::Traces(_)));
+                    self.records.insert(of, record);
                     match &mut self.unsafe_records {
                         Some(numbers) => numbers.push(number),
                         None => self.engine.handle(self.now(), Input::Kept(number)),
@@ -153,8 +157,8 @@ impl House {
     pub fn restart(&mut self, wall: i64, trusted: bool) {
         (self.moment, self.wall, self.trusted) = (0, wall, trusted);
         self.engine = Engine::new(self.program.clone(), self.now());
-        for (rule, record) in self.records.clone().iter().enumerate().filter(|(_, record)| !record.is_empty()) {
-            assert!(self.engine.restore(rule as u16, record), "{record}");
+        for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
+            assert!(self.engine.restore(*of, record), "{record}");
         }
         self.unsafe_records = None;
         self.wake();

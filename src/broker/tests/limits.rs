@@ -2,7 +2,7 @@
 
 use super::support::{Bench, Got, Id, message, properties, will};
 use crate::base::limits::{Limits, OUTBOX_BYTES, RECEIVE_MAXIMUM};
-use crate::broker::Arrival;
+use crate::broker::{Arrival, ListenerId, Origin};
 use crate::mqtt::{Properties, Property, QoS, ReasonCode, Version};
 use std::time::Duration;
 
@@ -42,6 +42,23 @@ fn connections_over_the_limit_are_refused() {
     assert_eq!(bench.connect(3, "third", Version::V311), [Got::Connack { present: false, reason: 3 }]);
     bench.send(1, &[0xC0, 0]);
     assert_eq!(bench.got(1).last(), Some(&Got::Pingresp));
+}
+
+#[test]
+fn the_gateways_own_clients_are_neither_counted_nor_refused() {
+    let mut bench = Bench::with(Limits { connections: 1, sessions: 1, ..Limits::default() });
+    bench.origin = Origin::BuiltIn;
+    assert_eq!(bench.connect(0, "$first", Version::V5).len(), 1);
+    bench.origin = Origin::Network(ListenerId(0));
+    assert!(matches!(bench.connect(1, "client", Version::V5)[..], [Got::Connack { reason: 0, .. }]));
+    assert_eq!(bench.connect(2, "next", Version::V5), [Got::Connack { present: false, reason: 0x89 }]);
+    bench.origin = Origin::BuiltIn;
+    assert!(matches!(bench.connect(3, "$second", Version::V5)[..], [Got::Connack { reason: 0, .. }]));
+    // What one of them leaves behind is no place that anybody waits for.
+    bench.lose(3);
+    bench.lose(1);
+    bench.origin = Origin::Network(ListenerId(0));
+    assert!(matches!(bench.connect(4, "client", Version::V5)[..], [Got::Connack { reason: 0, .. }]));
 }
 
 #[test]

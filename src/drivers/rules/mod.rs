@@ -1,9 +1,10 @@
 //! The rules at the broker: a built-in client that hears what they read, says what they decide and keeps what they
 //! must remember.
 //!
-//! A record is a retained message below `$gatehouse/rule/`, which nobody but the gateway may read or write. It is
-//! published with QoS 2, so that its acknowledgement says that it is on the disk.
+//! A record is a retained message below `$gatehouse/`, which nobody but the gateway may read or write. It is published
+//! with QoS 2, so that its acknowledgement says that it is on the disk.
 
+mod records;
 mod requests;
 
 use super::clock::wall_now;
@@ -19,9 +20,6 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-
-/// Where records are kept; the broker lets only built-in clients in here.
-const RECORDS: &str = "$gatehouse/rule/";
 
 /// Subscriptions in one packet.
 const FILTERS_AT_ONCE: usize = 500;
@@ -41,6 +39,8 @@ pub(super) async fn run(house: House, mut stop: watch::Receiver<bool>) -> Result
     }
     let mut shell = Shell::open(&house, program).await?;
     shell.run(stop).await?;
+    shell.engine.handle(now(&house), Input::Stop);
+    shell.carry_out()?;
     shell.client.settle().await?;
     Ok(shell.client.disconnect().await?)
 }
@@ -90,39 +90,11 @@ impl Shell {
         Ok(shell)
     }
 
-    async fn read_records(&mut self) -> Result<(), DriverError> {
-        let topics = self.engine.program().rules.iter().map(|rule| format!("{RECORDS}{}", rule.id));
-        let topics: Vec<String> = topics.collect();
-        self.subscribe(&topics)?;
-        self.client.unsubscribe(&[RECORDS])?;
-        loop {
-            match self.client.next().await? {
-                Event::Message(message) => {
-                    let id = message.topic.strip_prefix(RECORDS).unwrap_or_default();
-                    let rule = self.engine.rule_named(id);
-                    if let (Some(rule), Some(text)) = (rule, message.text())
-                        && !text.is_empty()
-                        && !self.engine.restore(rule, text)
-                    {
-                        tracing::error!(rule = id, "what was kept of it cannot be read; it starts anew");
-                    }
-                }
-                Event::Unsubscribed { .. } => break,
-                _ => {}
-            }
-        }
-        for topics in topics.chunks(FILTERS_AT_ONCE) {
-            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            self.client.unsubscribe(&topics)?;
-        }
-        Ok(())
-    }
-
     async fn read_house(&mut self) -> Result<(), DriverError> {
         let mut topics: Vec<String> = self.engine.topics().map(str::to_owned).collect();
         topics.extend(requests::filters(&self.base));
         self.subscribe(&topics)?;
-        let last = self.client.unsubscribe(&[RECORDS])?;
+        let last = self.client.unsubscribe(&[records::ALL])?;
         loop {
             match self.client.next().await? {
                 Event::Message(message) => self.message(&message),
@@ -202,8 +174,8 @@ impl Shell {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Publish(speech) => self.speak(speech)?,
-                Output::Keep { number, rule, record } => {
-                    let topic = format!("{RECORDS}{}", self.engine.program().rules[usize::from(rule)].id);
+                Output::Keep { number, of, record } => {
+                    let topic = records::topic(self.engine.program(), of);
                     let message = Message::new(topic, record).qos(QoS::ExactlyOnce).retained();
                     let token = self.client.publish(message)?;
                     self.keeping.insert(token, number);

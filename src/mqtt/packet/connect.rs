@@ -101,6 +101,8 @@ impl<'a> Connect<'a> {
             (b"MQTT", level) if level >= 5 => Some(Version::V5),
             (b"MQTT", _) => Some(Version::V311),
             (b"MQIsdp", _) => Some(Version::V31),
+            // Whatever protocol that is: section 3.1.2.1 of 5.0 lets it be told, and 5 is a level of no other.
+            (_, 5) => Some(Version::V5),
             _ => None,
         }
     }

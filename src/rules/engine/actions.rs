@@ -1,7 +1,7 @@
 //! Steps of a run, one after the other until it waits or ends.
 
 use super::run::{Origin, Run, Waiting};
-use super::trace::Did;
+use super::trace::{Deed, Did};
 use super::triggers::Timer;
 use super::{Engine, FUEL, Output};
 use crate::rules::program::{Piece, Set, Step, Template};
@@ -190,9 +190,12 @@ impl Engine {
     }
 
     pub(super) fn did(&mut self, rule: u16, id: u64, what: Did) {
+        let now = self.clock.now();
         let traces = &mut self.rules[usize::from(rule)].traces;
         if let Some(trace) = traces.iter_mut().rev().find(|trace| trace.run == id) {
-            trace.push(what);
+            let has_acted = what.is_act();
+            trace.push(Deed { at: now.wall, what });
+            self.journal.note(rule, now.moment, has_acted);
         }
         self.out.push_back(Output::Shown(rule));
     }

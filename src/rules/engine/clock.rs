@@ -85,6 +85,7 @@ impl Engine {
             ClockChange::Trusted => DueCause::Trusted,
             ClockChange::Jumped(before) => DueCause::Jumped(before),
         };
+        self.take_up_pause();
         for rule in 0..self.rules.len() as u16 {
             self.take_up_timers(rule);
             self.reschedule(rule, cause);

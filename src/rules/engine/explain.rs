@@ -6,6 +6,9 @@ use super::{Cause, DEPTH_MAX, Engine};
 use crate::rules::program::{LevelOn, Start};
 use serde::Serialize;
 
+/// A deed so many milliseconds after its run began tells when it was.
+const LATER: u64 = 1_000;
+
 /// What a rule shows of itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
@@ -74,16 +77,19 @@ impl Engine {
         for (input, value) in &trace.reads {
             lines.push(format!("    {} was {value}", self.program.inputs[usize::from(*input)].name));
         }
-        for did in &trace.did {
-            lines.push(match did {
+        for deed in &trace.did {
+            let what = match &deed.what {
                 Did::Set(output, value) => {
-                    format!("  * set {} to {value}", self.program.outputs[usize::from(*output)].name)
+                    format!("set {} to {value}", self.program.outputs[usize::from(*output)].name)
                 }
                 Did::Already(output, value) => {
-                    format!("  * {} was {value} already", self.program.outputs[usize::from(*output)].name)
+                    format!("{} was {value} already", self.program.outputs[usize::from(*output)].name)
                 }
-                Did::Said(text) => format!("  * {text}"),
-            });
+                Did::Said(text) => text.clone(),
+            };
+            let is_later = |at: &i64| trace.at.is_none_or(|began| at.abs_diff(began) >= LATER);
+            let later = deed.at.filter(is_later).map(|at| format!(", {}", self.program.zone.text(at)));
+            lines.push(format!("  * {what}{}", later.unwrap_or_default()));
         }
         lines
     }
@@ -156,7 +162,7 @@ impl Engine {
         let spec = &self.program.outputs[output];
         let mut lines = vec![format!("{} is {}", spec.name, self.value(spec.state))];
         let Some((cause, value, at)) = &self.outputs[output].last else {
-            lines.push("  no rule has set it since the gateway started".into());
+            lines.push("  no rule has set it, as far as is remembered".into());
             return lines;
         };
         if self.value(spec.state) != value.value() && !value.is_unknown() {
@@ -167,7 +173,8 @@ impl Engine {
         for _ in 0..DEPTH_MAX {
             let id = &self.program.rules[usize::from(cause.rule)].id;
             let when = at.map_or_else(String::new, |at| format!(" at {}", self.program.zone.text(at)));
-            lines.push(format!("  set by rule {id}{when}"));
+            let before = if cause.run <= self.runs_before { ", before the gateway started" } else { "" };
+            lines.push(format!("  set by rule {id}{when}{before}"));
             let Some(trace) = self.rules[usize::from(cause.rule)].traces.iter().find(|trace| trace.run == cause.run)
             else {
                 lines.push("  its trace is no longer kept".into());

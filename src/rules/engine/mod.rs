@@ -7,11 +7,13 @@ mod actions;
 mod alerts;
 mod clock;
 mod explain;
+mod journal;
 mod level;
 mod outputs;
 mod record;
 mod run;
 mod starting;
+mod switch;
 mod trace;
 mod triggers;
 mod values;
@@ -19,21 +21,24 @@ mod watch;
 
 pub use clock::Now;
 pub use explain::Entry;
-pub use record::Record;
+pub use journal::{PAGE_EVERY, PAGE_MAX, PAGES_AT_ONCE};
+pub use record::{Kept, Record};
 pub use run::Origin;
-pub use trace::{Outcome, Trace};
+pub use trace::{Deed, Did, Outcome, Trace};
 
 use super::expression::Kind;
 use super::program::{Literal, Mode, Program, Rule, Start};
 use crate::base::Moment;
 use alerts::Alert;
 use clock::Clock;
+use journal::Journal;
 use level::LevelState;
 use outputs::OutputState;
 use run::Run;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use switch::Pause;
 use triggers::TriggerState;
 use watch::Watches;
 
@@ -89,6 +94,8 @@ pub enum Input<'i> {
     Continue,
     /// Somebody acknowledges an alert.
     Acknowledge(&'i str),
+    /// The gateway stops: what is told later otherwise is kept now.
+    Stop,
 }
 
 /// What is to be done.
@@ -96,13 +103,13 @@ pub enum Input<'i> {
 pub enum Output {
     /// A message is to be published.
     Publish(Speech),
-    /// The record of a rule is to be kept, and [`Input::Kept`] told with the number when it is safe.
+    /// A record is to be kept, and [`Input::Kept`] told with the number when it is safe.
     Keep {
         /// The number.
         number: u64,
-        /// Which rule.
-        rule: u16,
-        /// What it is.
+        /// Whose record it is.
+        of: Kept,
+        /// What it is; empty if there is nothing more to keep.
         record: String,
     },
     /// What a rule shows of itself has changed.
@@ -134,6 +141,7 @@ struct RuleState {
     starts: VecDeque<Moment>,
     /// Start of the window of the general limit, and starts in it.
     window: (Moment, u16),
+    /// Oldest first.
     traces: VecDeque<Trace>,
     alerts: Vec<Alert>,
     /// Outputs that this safety rule holds, and until when.
@@ -172,7 +180,14 @@ pub struct Engine {
     /// Speeches that wait for a record to be safe.
     held: VecDeque<(u64, Speech)>,
     records: u64,
+    /// The number of the last run, and how far numbers are reserved on the disk.
     runs: u64,
+    runs_reserved: u64,
+    /// Runs up to this number are of before the start.
+    runs_before: u64,
+    /// What is kept of all rules together differs from what was kept.
+    is_dirty: bool,
+    journal: Journal,
     paused: Option<Pause>,
     /// Set until the devices are there after a start.
     settling: Option<Moment>,
@@ -206,12 +221,6 @@ pub struct Cause {
     pub depth: u8,
 }
 
-/// A rest of all rules but those for safety; without an end until further notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pause {
-    until: Option<Moment>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TopicUse {
     Input(u16),
@@ -241,6 +250,10 @@ impl Engine {
             held: VecDeque::new(),
             records: 0,
             runs: 0,
+            runs_reserved: 0,
+            runs_before: 0,
+            is_dirty: false,
+            journal: Journal::new(program.rules.len(), now.moment),
             paused: None,
             settling: None,
             has_started: false,
@@ -276,14 +289,16 @@ impl Engine {
             Input::Tick => {}
             Input::Enable(rule, enabled) => self.enable(rule, enabled),
             Input::Start(rule) => self.start_by_hand(rule),
-            Input::Pause(length) => self.pause(Some(Pause { until: length.map(|length| now.moment + length) })),
+            Input::Pause(length) => self.pause_for(length),
             Input::Continue => self.pause(None),
             Input::Acknowledge(alert) => self.acknowledge(alert),
+            Input::Stop => self.journal.stop(self.clock.now().moment),
         }
         self.follow_changes();
         self.pass_time();
         self.follow_changes();
         self.keep();
+        self.keep_traces();
     }
 
     /// The next thing to be done.
@@ -294,8 +309,8 @@ impl Engine {
     /// When time must be passed.
     pub fn next_deadline(&self) -> Option<Moment> {
         let rules = self.deadlines.first().map(|(at, _)| *at);
-        let pause = self.paused.and_then(|pause| pause.until);
-        [rules, self.settling, pause].into_iter().flatten().min()
+        let journal = self.journal.next_deadline();
+        [rules, self.settling, self.pause_end(), journal].into_iter().flatten().min()
     }
 
     /// What was counted of limits.
@@ -317,7 +332,7 @@ impl Engine {
         if self.settling.is_some_and(|until| until <= now || self.all_devices_online()) {
             self.settle();
         }
-        if self.paused.and_then(|pause| pause.until).is_some_and(|until| until <= now) {
+        if self.pause_end().is_some_and(|until| until <= now) {
             self.pause(None);
         }
         // What is due again at once waits for the next turn: time does not stand still for a rule.
@@ -377,38 +392,6 @@ impl Engine {
         let triggers = state.triggers.iter().filter_map(|trigger| self.trigger_deadline(trigger));
         let level = self.level_deadline(rule);
         runs.chain(triggers).chain(level).chain(always).min()
-    }
-
-    fn enable(&mut self, rule: u16, enabled: bool) {
-        let state = &mut self.rules[usize::from(rule)];
-        state.is_disabled = !enabled;
-        state.is_dirty = true;
-        if !enabled {
-            state.runs.clear();
-            state.queue.clear();
-            state.triggers.iter_mut().for_each(|trigger| trigger.pending = None);
-        }
-        if enabled && self.has_started {
-            self.schedule_rule(rule);
-            self.level_check(rule, Cause::default());
-        }
-        self.out.push_back(Output::Shown(rule));
-        self.arm(rule);
-    }
-
-    fn pause(&mut self, pause: Option<Pause>) {
-        self.paused = pause;
-        for rule in 0..self.rules.len() as u16 {
-            if self.paused.is_none() && self.has_started {
-                self.level_check(rule, Cause::default());
-            }
-            self.arm(rule);
-        }
-    }
-
-    /// Whether all rules but those for safety are paused.
-    pub fn is_paused(&self) -> bool {
-        self.paused.is_some()
     }
 }
 

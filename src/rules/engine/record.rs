@@ -3,13 +3,38 @@
 use super::alerts::Alert;
 use super::clock::Now;
 use super::run::{Origin, Run, Waiting};
+use super::switch::Pause;
 use super::triggers::Timer;
 use super::{Cause, Engine, Output};
 use crate::base::Moment;
-use crate::rules::program::Literal;
+use crate::rules::program::{Literal, Program};
 use crate::rules::schedule::millis;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// Whose record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kept {
+    /// Of all rules together: their pause, and the numbers of runs.
+    All,
+    /// What a rule is doing.
+    Rule(u16),
+    /// What a rule did.
+    Traces(u16),
+}
+
+/// What is kept of all rules together, as JSON.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct AllRecord {
+    /// No run of before the restart has a number above this one.
+    runs: u64,
+    #[serde(rename = "paused", skip_serializing_if = "std::ops::Not::not")]
+    is_paused: bool,
+    /// The end of the pause, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause: Option<KeptTimer>,
+}
 
 /// What is kept of a rule, as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +78,8 @@ struct KeptTimer {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct KeptRun {
+    #[serde(default)]
+    id: u64,
     step: u16,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     leaves: bool,
@@ -73,10 +100,13 @@ enum KeptWaiting {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct KeptOrigin {
+pub(super) struct KeptOrigin {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     trigger: Option<u16>,
-    value: String,
+    value: Literal,
+    /// The run that caused it, and its rule.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    by: Option<(u64, String)>,
     #[serde(default)]
     depth: u8,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -145,14 +175,22 @@ impl KeptWaiting {
 }
 
 impl KeptOrigin {
-    fn of(origin: &Origin) -> Self {
-        let value = if origin.value.is_unknown() { String::new() } else { origin.value.to_string() };
-        Self { trigger: origin.trigger, value, depth: origin.cause.depth, since: origin.at }
+    pub(super) fn of(origin: &Origin, program: &Program) -> Self {
+        let Cause { run, rule, depth } = origin.cause;
+        let by = (run != 0).then(|| (run, program.rules[usize::from(rule)].id.clone()));
+        Self { trigger: origin.trigger, value: origin.value.clone(), by, depth, since: origin.at }
     }
 
-    fn origin(self) -> Origin {
-        let cause = Cause { depth: self.depth, ..Cause::default() };
-        Origin { trigger: self.trigger, value: Literal::of_payload(&self.value), cause, at: self.since }
+    /// As it was; a rule that is no more is nobody.
+    pub(super) fn origin(self, program: &Program) -> Origin {
+        let by = self.by.and_then(|(run, id)| Some((run, program.rules.iter().position(|rule| rule.id == id)? as u16)));
+        let (run, rule) = by.unwrap_or_default();
+        Origin {
+            trigger: self.trigger,
+            value: self.value,
+            cause: Cause { run, rule, depth: self.depth },
+            at: self.since,
+        }
     }
 }
 
@@ -171,7 +209,8 @@ impl Engine {
             leaves: run.leaves,
             counters: run.counters.clone(),
             waiting: run.waiting.as_ref().map(|waiting| KeptWaiting::of(waiting, now)),
-            origin: KeptOrigin::of(&run.origin),
+            id: run.id,
+            origin: KeptOrigin::of(&run.origin, &self.program),
         };
         let timer = |timer: &Timer| KeptTimer::of(timer, now);
         let level = KeptLevel {
@@ -196,7 +235,7 @@ impl Engine {
             version: settings.version,
             disabled: state.is_disabled,
             runs: state.runs.iter().map(run).collect(),
-            queue: state.queue.iter().map(KeptOrigin::of).collect(),
+            queue: state.queue.iter().map(|origin| KeptOrigin::of(origin, &self.program)).collect(),
             triggers: if triggers.iter().all(|one| *one == KeptTrigger::default()) { Vec::new() } else { triggers },
             level: Some(level).filter(|level| *level != KeptLevel::default()),
             alerts: state.alerts.clone(),
@@ -225,20 +264,51 @@ impl Engine {
             state.runs.iter_mut().for_each(|run| run.is_kept = true);
             self.records += 1;
             let record = if is_nothing { String::new() } else { serde_json::to_string(&record).unwrap_or_default() };
-            self.out.push_back(Output::Keep { number: self.records, rule, record });
+            self.out.push_back(Output::Keep { number: self.records, of: Kept::Rule(rule), record });
         }
+        self.keep_all();
         self.touched = touched;
         let last = self.records;
         self.held.iter_mut().filter(|(number, _)| *number == 0).for_each(|(number, _)| *number = last);
     }
 
-    /// Takes up what was kept of a rule, before the start. A record that cannot be read is given up.
-    pub fn restore(&mut self, rule: u16, record: &str) -> bool {
+    /// Keeps what belongs to no rule alone.
+    fn keep_all(&mut self) {
+        if !std::mem::take(&mut self.is_dirty) {
+            return;
+        }
+        let now = self.clock.now();
+        let pause = self.paused.map(|pause| pause.timer.as_ref().map(|timer| KeptTimer::of(timer, now)));
+        let record = AllRecord { runs: self.runs_reserved, is_paused: pause.is_some(), pause: pause.flatten() };
+        self.records += 1;
+        let record = serde_json::to_string(&record).unwrap_or_default();
+        self.out.push_back(Output::Keep { number: self.records, of: Kept::All, record });
+    }
+
+    /// Takes up what was kept, before the start. A record that cannot be read is given up.
+    pub fn restore(&mut self, of: Kept, record: &str) -> bool {
+        match of {
+            Kept::Rule(rule) => self.restore_rule(rule, record),
+            Kept::Traces(rule) => self.restore_traces(rule, record),
+            Kept::All => self.restore_all(record),
+        }
+    }
+
+    fn restore_all(&mut self, record: &str) -> bool {
+        let Ok(record) = serde_json::from_str::<AllRecord>(record) else { return false };
+        let now = self.clock.now();
+        self.had_run(record.runs);
+        self.paused = record.is_paused.then(|| Pause { timer: record.pause.map(|timer| timer.timer(now)) });
+        true
+    }
+
+    fn restore_rule(&mut self, rule: u16, record: &str) -> bool {
         let Ok(record) = serde_json::from_str::<Record>(record) else { return false };
         let now = self.clock.now();
-        let settings = &self.program.rules[usize::from(rule)];
+        let program = self.program.clone();
+        let settings = &program.rules[usize::from(rule)];
         let is_same = record.version == settings.version;
-        let outputs = &self.program.outputs;
+        let outputs = &program.outputs;
         let holds = record.holds.iter().filter_map(|(name, timer)| {
             let output = outputs.iter().position(|output| output.name == *name)?;
             Some((output as u16, timer.timer(now).until))
@@ -258,7 +328,7 @@ impl Engine {
             self.touched.push(rule);
             return true;
         }
-        state.queue = record.queue.into_iter().map(KeptOrigin::origin).collect();
+        state.queue = record.queue.into_iter().map(|origin| origin.origin(&program)).collect();
         for (trigger, kept) in state.triggers.iter_mut().zip(record.triggers) {
             trigger.pending = kept.pending.map(|timer| timer.timer(now));
             trigger.mark = kept.mark;
@@ -274,12 +344,13 @@ impl Engine {
         for kept in record.runs {
             let is_there = usize::from(kept.step) < if kept.leaves { steps.1 } else { steps.0 };
             if is_there {
-                self.runs += 1;
+                let id = if kept.id == 0 { self.next_run() } else { kept.id };
+                self.had_run(id);
                 let waiting = kept.waiting.map(|waiting| waiting.waiting(now));
                 let (step, leaves, counters) = (kept.step, kept.leaves, kept.counters);
-                let origin = kept.origin.origin();
+                let origin = kept.origin.origin(&program);
                 self.rules[usize::from(rule)].runs.push(Run {
-                    id: self.runs,
+                    id,
                     step,
                     leaves,
                     counters,
@@ -304,6 +375,14 @@ impl Engine {
         let young = starts.iter().filter(|ago| Duration::from_millis(ago.saturating_add(off)) < limit.per);
         // A moment before this process cannot be told; the start counts as one of now, which is on the safe side.
         self.rules[usize::from(rule)].starts = young.map(|_| now.moment).collect();
+    }
+
+    /// The end of a pause from before a restart, once the clock on the wall can be believed.
+    pub(super) fn take_up_pause(&mut self) {
+        let now = self.clock.now();
+        if let Some(timer) = self.paused.as_mut().and_then(|pause| pause.timer.as_mut()) {
+            timer.take_up(now);
+        }
     }
 
     /// Timers from before a restart, once the clock on the wall can be believed.

@@ -1,12 +1,18 @@
 //! Runs: from the start of a rule's action to its end, with all its waits.
 
 use super::clock::Now;
-use super::trace::{Outcome, Trace};
+use super::trace::{Did, Outcome, Trace};
 use super::triggers::Timer;
 use super::values::View;
 use super::{Cause, DEPTH_MAX, Engine, Output, STARTS_MAX, STARTS_PER};
 use crate::rules::expression::{Expression, Value};
 use crate::rules::program::{Literal, Mode, OnRestart, Start};
+
+/// Numbers of runs that are reserved at once: one write for so many runs.
+const RUNS_AHEAD: u64 = 1_000;
+
+/// No house has had so many runs.
+const RUN_MAX: u64 = 1 << 52;
 
 /// Where a run comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,19 +156,35 @@ impl Engine {
         None
     }
 
+    /// The number of another run. Numbers are reserved ahead on the disk, so that no run after a restart has one again.
+    pub(super) fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        if self.runs > self.runs_reserved {
+            self.runs_reserved = self.runs.saturating_add(RUNS_AHEAD);
+            self.is_dirty = true;
+        }
+        self.runs
+    }
+
+    /// A number of a run from before the start, as it was kept. One that no house has come to is damage.
+    pub(super) fn had_run(&mut self, id: u64) {
+        if id <= RUN_MAX {
+            self.runs = self.runs.max(id);
+        }
+    }
+
     /// Begins a run.
     pub(super) fn run(&mut self, rule: u16, origin: Origin, leaves: bool) {
-        self.runs += 1;
-        let id = self.runs;
+        let id = self.next_run();
         let state = &mut self.rules[usize::from(rule)];
         state.started += 1;
         let run =
             Run { id, step: 0, leaves, counters: Vec::new(), waiting: None, origin: origin.clone(), is_kept: false };
         let outcome = if leaves { Outcome::Left } else { Outcome::Ran };
         let reads = self.reads(rule);
-        let state = &mut self.rules[usize::from(rule)];
-        state.runs.push(run);
-        state.push_trace(Trace { run: id, at: self.clock.now().wall, origin, outcome, reads, did: Vec::new() });
+        let at = self.clock.now().wall;
+        self.push_trace(rule, Trace { run: id, at, origin, outcome, reads, did: Vec::new() });
+        self.rules[usize::from(rule)].runs.push(run);
         self.out.push_back(Output::Shown(rule));
         self.go_on(rule, id);
     }
@@ -254,8 +276,11 @@ impl Engine {
     /// After a restart: each kept run by its policy.
     pub(super) fn resume_runs(&mut self, rule: u16) {
         let policy = self.program.rules[usize::from(rule)].on_restart;
+        let ids: Vec<u64> = self.rules[usize::from(rule)].runs.iter().map(|run| run.id).collect();
+        for id in &ids {
+            self.did(rule, *id, Did::Said(policy.text().into()));
+        }
         let state = &mut self.rules[usize::from(rule)];
-        let ids: Vec<u64> = state.runs.iter().map(|run| run.id).collect();
         match policy {
             OnRestart::Resume => {}
             OnRestart::Cancel => {
@@ -293,6 +318,17 @@ impl Engine {
             self.wait_is_over(rule, id);
         }
         self.end(rule, id);
+    }
+}
+
+impl OnRestart {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Resume => "went on after a restart",
+            Self::Restart => "began anew after a restart",
+            Self::Finish => "did the rest at once after a restart",
+            Self::Cancel => "was given up at a restart",
+        }
     }
 }
 

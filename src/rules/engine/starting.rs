@@ -13,6 +13,7 @@ impl Engine {
         }
         self.has_started = true;
         self.settling = Some(self.now() + SETTLE);
+        self.trace_resumed();
         for index in 0..self.program.house.len() {
             let input = self.program.house[index].input;
             let value = self.inputs[usize::from(input)].clone();
@@ -30,6 +31,7 @@ impl Engine {
     /// The devices are there, or have had their time: levels, schedules and kept runs go on.
     pub(super) fn settle(&mut self) {
         self.settling = None;
+        self.take_up_pause();
         let program = self.program.clone();
         for rule in 0..self.rules.len() as u16 {
             self.take_up_timers(rule);
@@ -64,14 +66,13 @@ impl Engine {
         if last.is_empty() {
             return;
         }
-        self.runs += 1;
-        let id = self.runs;
+        let id = self.next_run();
         let (at, cause) = (self.clock.now().wall, Cause::default());
         let origin = Origin { trigger: None, value: Literal::Boolean(is_in), cause, at };
         let reads = self.reads(rule);
         let outcome = Outcome::Reconciled;
         let trace = Trace { run: id, at, origin: origin.clone(), outcome, reads, did: Vec::new() };
-        self.rules[usize::from(rule)].push_trace(trace);
+        self.push_trace(rule, trace);
         for set in last.values() {
             self.set(rule, id, &origin, set);
         }

@@ -1,7 +1,8 @@
 //! What each rule did, and why it did nothing.
 
-use super::{Engine, Origin, Output, RuleState, TRACES_MAX};
+use super::{Engine, Origin, Output, TRACES_MAX};
 use crate::rules::program::{LevelOn, Literal, Start, TriggerOn, slot};
+use serde::{Deserialize, Serialize};
 
 /// Deeds that are kept of one run.
 const DEEDS_MAX: usize = 16;
@@ -20,11 +21,12 @@ pub struct Trace {
     /// The values it read: input and value.
     pub reads: Vec<(u16, Literal)>,
     /// What it did.
-    pub did: Vec<Did>,
+    pub did: Vec<Deed>,
 }
 
 /// What came of a start.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It ran.
     Ran,
@@ -55,6 +57,15 @@ pub enum Outcome {
 
 /// One deed of a run.
 #[derive(Clone, Debug, PartialEq)]
+pub struct Deed {
+    /// When, in milliseconds since 1970.
+    pub at: Option<i64>,
+    /// What.
+    pub what: Did,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Did {
     /// An output was commanded.
     Set(u16, Literal),
@@ -64,8 +75,15 @@ pub enum Did {
     Said(String),
 }
 
+impl Did {
+    /// Whether it changed something, or was to.
+    pub(super) fn is_act(&self) -> bool {
+        !matches!(self, Self::Already(..))
+    }
+}
+
 impl Trace {
-    pub(super) fn push(&mut self, did: Did) {
+    pub(super) fn push(&mut self, did: Deed) {
         if self.did.len() < DEEDS_MAX {
             self.did.push(did);
         }
@@ -90,22 +108,33 @@ impl Outcome {
     }
 }
 
-impl RuleState {
-    pub(super) fn push_trace(&mut self, trace: Trace) {
-        if self.traces.len() == TRACES_MAX {
-            self.traces.pop_front();
-        }
-        self.traces.push_back(trace);
-    }
-}
-
 impl Engine {
+    /// Adds a trace. One too many takes the place of the oldest that is not the answer to why an output is as it is.
+    pub(super) fn push_trace(&mut self, rule: u16, trace: Trace) {
+        let now = self.now();
+        self.journal.note(rule, now, false);
+        let traces = &self.rules[usize::from(rule)].traces;
+        if traces.len() == TRACES_MAX {
+            let oldest = traces.iter().position(|trace| !self.is_an_answer(trace)).unwrap_or(0);
+            self.rules[usize::from(rule)].traces.remove(oldest);
+        }
+        self.rules[usize::from(rule)].traces.push_back(trace);
+    }
+
+    /// Whether a run was the last one to set an output.
+    fn is_an_answer(&self, trace: &Trace) -> bool {
+        trace.did.iter().any(|deed| {
+            let Did::Set(output, _) = &deed.what else { return false };
+            self.outputs[usize::from(*output)].last.as_ref().is_some_and(|(cause, ..)| cause.run == trace.run)
+        })
+    }
+
     /// Notes a start that came to nothing.
     pub(super) fn traced(&mut self, rule: u16, origin: &Origin, outcome: super::Outcome) {
         let reads = self.reads(rule);
         let trace =
             Trace { run: 0, at: self.clock.now().wall, origin: origin.clone(), outcome, reads, did: Vec::new() };
-        self.rules[usize::from(rule)].push_trace(trace);
+        self.push_trace(rule, trace);
         self.out.push_back(Output::Shown(rule));
     }
 
