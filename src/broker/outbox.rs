@@ -104,8 +104,10 @@ impl Outboxes {
     #[inline]
     pub fn pop_dirty(&mut self) -> Option<ConnectionId> {
         while let Some(connection) = self.dirty.pop() {
-            self.boxes[connection.index()].0 &= !Outbox::DIRTY;
-            if !self.bytes(connection).is_empty() {
+            let outbox = &mut self.boxes[connection.index()];
+            outbox.0 &= !Outbox::DIRTY;
+            let outbox = *outbox;
+            if !outbox.is(Outbox::GATED) && !self.waiting(outbox).is_empty() {
                 return Some(connection);
             }
         }
