@@ -2,7 +2,7 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench bench-arm64 bench-modbus gates growth
+.PHONY: bench bench-arm64 bench-house bench-modbus bench-rules gates growth
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
@@ -10,6 +10,14 @@ bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--he
 
 bench-arm64: ## run every load once against a build for arm64, below an emulated processor
 	scripts/bench-arm64.sh
+
+bench-house: ## a house of 1,000 properties and 1,000 rules on the real binary: latency, memory, idle CPU; about two minutes
+	scripts/setup.sh build
+	cargo bench --locked --bench house -- $(ARGS)
+
+bench-rules: ## the rule engine alone: latency, memory, a year of a small house; seconds, behind the build
+	scripts/setup.sh build
+	cargo bench --locked --bench rules
 
 bench-modbus: ## how much of its physical rate a Modbus bus at 115,200 baud reaches
 	scripts/setup.sh build

@@ -4,6 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -22,8 +23,13 @@ pub struct Gateway {
 impl Gateway {
     /// Starts the gateway on a data directory and waits until it says where it listens.
     pub fn start(data: &Path) -> Result<Gateway, Box<dyn Error>> {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(data: &Path, arguments: &[&OsStr]) -> Result<Gateway, Box<dyn Error>> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
-        command.args(["run", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data);
+        command.args(["run", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let cpu = clock_getcpuclockid(Pid::from_raw(child.id().cast_signed()))?;
         let mut said = BufReader::new(child.stdout.take().ok_or("no output")?);

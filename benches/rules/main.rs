@@ -1,16 +1,22 @@
 //! Figures of the rule engine: `cargo bench --bench rules`. A quiet machine tells more.
 //!
 //! One thousand rules over one thousand properties: from a change to its action, what a message costs that changes
-//! nothing, how much memory a rule takes; and a year of a small house in virtual time.
+//! nothing, how much memory a rule takes; and a year of a small house in virtual time. `make bench-house` measures the
+//! real binary.
 
 use gatehouse::base::Moment;
 use gatehouse::config::{Source, check};
 use gatehouse::rules::Program;
-use gatehouse::rules::engine::{Engine, Input, Now, Output};
+use gatehouse::rules::engine::{Engine, Input, Now, Output, TRACES_MAX};
 use gatehouse::rules::simulate::{Recorded, Simulation};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const RULES: usize = 1_000;
 const CHANGES: usize = 200_000;
@@ -96,22 +102,31 @@ fn latency() {
     println!("a message that changes nothing: {:?}", begin.elapsed() / u32::try_from(CHANGES).expect("a small number"));
 }
 
-/// Resident memory, in bytes.
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4_096
+/// Bytes that are allocated once `made` is there, for each rule.
+fn bytes_each<T>(what: &str, made: impl FnOnce() -> T) -> T {
+    let region = Region::new(ALLOCATOR);
+    let made = made();
+    let change = region.change();
+    let bytes = change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed();
+    println!("memory of each rule, {what}: {} bytes", bytes / RULES.cast_signed());
+    made
 }
 
 fn memory() {
-    let small = started(&house(1));
-    let before = resident();
-    let large = started(&house(RULES));
-    let after = resident();
-    println!(
-        "memory: {} bytes for each of {RULES} rules, with its device, names and expression",
-        after.saturating_sub(before) / RULES
-    );
-    drop((small, large));
+    let program = bytes_each("checked, with its names, expression and texts", || house(RULES));
+    let mut engine = bytes_each("at work", || started(&program));
+    bytes_each("with all the traces it may have", || {
+        for round in 0..2 * TRACES_MAX {
+            for index in 0..RULES {
+                let now = at(20_000_000 * (round as u64 + 1));
+                let payload: &[u8] = if round % 2 == 0 { b"true" } else { b"false" };
+                let topic = format!("home/d{index}/a");
+                engine.handle(now, Input::Message { topic: &topic, payload, replayed: false });
+                while engine.poll_output().is_some() {}
+            }
+        }
+    });
+    drop((program, engine));
 }
 
 /// Twenty devices: motion and doors all day, readings every ten minutes.

@@ -2,13 +2,14 @@
 
 use super::house::House;
 use super::problem::{Mistake, Place};
-use super::property_names;
+use super::property_names::{self, PropertyName};
 use super::reader::{Placed, Table};
 use super::rule_action::Steps;
 use super::rule_names::RuleNames;
 use super::rule_test;
 use super::rule_trigger::{level, trigger};
 use super::text;
+use crate::device::LEVEL_MAX;
 use crate::rules::expression::{Expression, Kind};
 use crate::rules::{
     HouseProperty, InputSpec, Limit, Literal, Mode, OnRestart, OnUnknown, Program, Rule, Scene, Set, Start, To, check,
@@ -150,8 +151,8 @@ pub(super) fn kind_of(value: &Literal) -> Kind {
 fn scene(reader: &mut RuleReader<'_, '_>, id: String, table: Table<'_>) -> Scene {
     let mut sets = Vec::new();
     for (name, value, transition) in table.scene_entries() {
-        for (output, kind) in reader.outputs(&name).unwrap_or_default() {
-            reader.fits(&value, kind);
+        for (output, known) in reader.outputs(&name).unwrap_or_default() {
+            reader.takes(&value, &known);
             sets.push(Set { transition, ..plain_set(output, To::Value(value.value.clone())) });
         }
     }
@@ -281,7 +282,7 @@ impl RuleReader<'_, '_> {
     }
 
     /// Outputs by name.
-    pub(super) fn outputs(&mut self, name: &Placed<String>) -> Option<Vec<(u16, Kind)>> {
+    pub(super) fn outputs(&mut self, name: &Placed<String>) -> Option<Vec<(u16, PropertyName)>> {
         match self.names.outputs(&name.value) {
             Ok(outputs) => Some(outputs),
             Err(mistake) => {
@@ -292,13 +293,25 @@ impl RuleReader<'_, '_> {
     }
 
     /// An input by name.
-    pub(super) fn input(&mut self, name: &Placed<String>) -> Option<(u16, property_names::PropertyName)> {
+    pub(super) fn input(&mut self, name: &Placed<String>) -> Option<(u16, PropertyName)> {
         match self.names.input(&name.value) {
             Ok(input) => Some(input),
             Err(mistake) => {
                 self.name_problem(&name.place, mistake);
                 None
             }
+        }
+    }
+
+    /// Whether an output can be set to a value; tells it if not.
+    pub(super) fn takes(&self, value: &Placed<Literal>, known: &PropertyName) -> bool {
+        match value.value {
+            Literal::Boolean(_) if known.is_dimmer => true,
+            Literal::Number(level) if known.is_dimmer && !(0.0..=LEVEL_MAX).contains(&level) => {
+                self.house.add(&value.place, Mistake::new(format!("there is no level {level}"), "write 0 to 100"));
+                false
+            }
+            _ => self.fits(value, known.kind),
         }
     }
 

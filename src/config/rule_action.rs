@@ -1,6 +1,7 @@
 //! `do`, `enter`, `leave`: actions to steps.
 
 use super::problem::Mistake;
+use super::property_names::PropertyName;
 use super::reader::{Placed, Table};
 use super::rule::{RuleReader, plain_set};
 use super::text;
@@ -113,8 +114,7 @@ impl Steps {
     fn set(&mut self, reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) {
         let name = table.text("set", |text| Ok(text.to_owned()));
         let outputs = name.and_then(|name| reader.outputs(&name)).unwrap_or_default();
-        let kind = outputs.first().map(|(_, kind)| *kind);
-        let to = to(reader, table, kind);
+        let to = to(reader, table, &outputs);
         let pulse = table.text("pulse", text::positive_duration).map(|placed| placed.value);
         let transition = table.text("transition", text::duration).map(|placed| placed.value);
         let force = table.boolean("force").unwrap_or_default();
@@ -230,7 +230,7 @@ impl Steps {
 }
 
 /// `to = true`, `to = "toggle"`, `to = { expression = "house.target + 1" }`
-fn to(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>, kind: Option<Kind>) -> Option<To> {
+fn to(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>, outputs: &[(u16, PropertyName)]) -> Option<To> {
     if table.is_table("to") {
         let mut written = table.table("to")?;
         let text = written.text("expression", |text| Ok(text.to_owned()));
@@ -240,12 +240,12 @@ fn to(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>, kind: Option<Kind>
     }
     let value = table.literal("to");
     let value = table.require("to", value, "true")?;
-    if value.value == Literal::Text("toggle".into()) && kind == Some(Kind::Boolean) {
+    let is_switch = |known: &PropertyName| known.kind == Kind::Boolean || known.is_dimmer;
+    if value.value == Literal::Text("toggle".into()) && outputs.iter().all(|(_, known)| is_switch(known)) {
         return Some(To::Toggle);
     }
-    if let Some(kind) = kind {
-        reader.fits(&value, kind);
-    }
+    // One of several that cannot be set to this tells it for all.
+    let _ = outputs.iter().all(|(_, known)| reader.takes(&value, known));
     Some(To::Value(value.value))
 }
 

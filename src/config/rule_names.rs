@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// Values and outputs that rules may name in all; they are counted by 16 bits.
 const NAMED_MAX: usize = 30_000;
 
+/// Properties that a hint names.
+const HINTS_MAX: usize = 20;
+
 /// Words of expressions that no device has.
 const WORDS: [(&str, u16, Kind); 12] = [
     ("sun.elevation", slot::SUN_ELEVATION, Kind::Number(None)),
@@ -50,15 +53,13 @@ impl<'h> RuleNames<'h> {
             };
             return Err(Mistake::new(format!("there is no device `{device}`"), hint));
         };
-        if let Some(known) = names.properties.get(property) {
+        if let Some(known) = names.find(property) {
             return Ok(known.clone());
-        }
-        if names.is_open {
-            return Ok(PropertyName { kind: Kind::Any, is_settable: true, is_event: false });
         }
         let known: Vec<&str> = names.properties.keys().map(String::as_str).collect();
         let hint = match nearest(property, known.iter().copied()) {
             Some(meant) => format!("did you mean `{device}/{meant}`?"),
+            None if known.len() > HINTS_MAX => format!("it may have: {}, …", known[..HINTS_MAX].join(", ")),
             None => format!("it has: {}", known.join(", ")),
         };
         Err(Mistake::new(format!("device `{device}` has no property `{property}`"), hint))
@@ -90,7 +91,7 @@ impl<'h> RuleNames<'h> {
                 return Err(Mistake::new(format!("the house has no property `{property}`"), hint));
             };
             let kind = self.program.inputs[usize::from(index)].kind;
-            return Ok((index, PropertyName { kind, is_settable: true, is_event: false }));
+            return Ok((index, PropertyName { kind, is_settable: true, is_event: false, is_dimmer: false }));
         }
         let known = self.property(device, property)?;
         let device_index = self.device(device)?;
@@ -141,7 +142,7 @@ impl<'h> RuleNames<'h> {
     }
 
     /// What a `set` names: one property, or all settable ones of a device with `device/*`.
-    pub(super) fn outputs(&mut self, name: &str) -> Result<Vec<(u16, Kind)>, Mistake> {
+    pub(super) fn outputs(&mut self, name: &str) -> Result<Vec<(u16, PropertyName)>, Mistake> {
         let Some(device) = name.strip_suffix("/*") else { return Ok(vec![self.output(name)?]) };
         self.device(device)?;
         let names = self.devices.get(device).into_iter().flat_map(|names| &names.properties);
@@ -153,14 +154,14 @@ impl<'h> RuleNames<'h> {
         settable.iter().map(|name| self.output(name)).collect()
     }
 
-    fn output(&mut self, name: &str) -> Result<(u16, Kind), Mistake> {
+    fn output(&mut self, name: &str) -> Result<(u16, PropertyName), Mistake> {
         let (state, known) = self.input(name)?;
         if !known.is_settable {
             let hint = "only outputs and lights can be set";
             return Err(Mistake::new(format!("`{name}` cannot be set"), hint));
         }
         if let Some(index) = self.outputs.get(name) {
-            return Ok((*index, known.kind));
+            return Ok((*index, known));
         }
         if self.program.outputs.len() >= NAMED_MAX {
             return Err(Mistake::new(format!("rules set more than {NAMED_MAX} properties"), "use fewer"));
@@ -170,7 +171,7 @@ impl<'h> RuleNames<'h> {
         let topic = format!("{}/{name}/set", self.program.base);
         self.program.outputs.push(OutputSpec { name: name.to_owned(), topic, state, house });
         self.outputs.insert(name.to_owned(), index);
-        Ok((index, known.kind))
+        Ok((index, known))
     }
 
     fn word(&mut self, word: &str) -> Result<Named, Mistake> {

@@ -11,7 +11,9 @@ mod dimmer;
 mod discovery;
 mod interlocks;
 mod meta;
+pub mod meter;
 mod outputs;
+mod quantities;
 mod reading;
 mod report;
 mod settings;
@@ -28,6 +30,7 @@ pub use discovery::{BIRTH_TOPIC, discovery, discovery_topic};
 pub use interlocks::{Interlock, Interlocks, Standing};
 pub use meta::{Meta, PropertyMeta};
 pub use outputs::{OutputEvent, OutputInput, OutputSpec, Outputs, RETRY, Ticket};
+pub use quantities::{HWMON, IIO, Quantity, SYSTEM};
 pub use reading::{Judgement, Readings};
 pub use report::{Due, MEDIAN_MAX, ReportSettings, Reported, Verdict};
 pub use settings::{

@@ -6,7 +6,7 @@ use super::values::{self, Values};
 use super::{DriverError, House, Start, stopped};
 use crate::base::Moment;
 use crate::config::{DeviceSettings, PropertySettings};
-use crate::device::{Meta, Value};
+use crate::device::{Meta, Quantity, Value};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -35,6 +35,11 @@ pub(super) struct Channel {
 }
 
 impl Channel {
+    /// A number of a known kind.
+    pub(super) fn of(id: &str, quantity: &Quantity, value: Result<f64, String>) -> Self {
+        Self::number(id, quantity.unit, quantity.class, value)
+    }
+
     /// A number.
     pub(super) fn number(id: &str, unit: &'static str, class: &'static str, value: Result<f64, String>) -> Self {
         let (unit, class) = (Some(unit).filter(|unit| !unit.is_empty()), Some(class).filter(|class| !class.is_empty()));

@@ -1,9 +1,11 @@
 //! Tests that stand beside the rules, on a clock of their own: what is set in the house becomes so at once.
 
 use super::engine::{Engine, Input, Kept, Now, Output};
+use super::expression::Kind;
 use super::program::{Literal, Program};
 use super::simulate::Deed;
 use crate::base::{Moment, duration_text};
+use crate::device::LEVEL_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -245,10 +247,20 @@ impl House {
             Some(serde_json::Value::Bool(value)) => Literal::Boolean(*value),
             Some(serde_json::Value::Number(number)) => number.as_f64().map_or(Literal::Unknown, Literal::Number),
             Some(serde_json::Value::String(word)) if word == "toggle" => {
-                Literal::Boolean(self.values[usize::from(state)] != Literal::Boolean(true))
+                let is_on = match self.values[usize::from(state)] {
+                    Literal::Number(level) => level > 0.0,
+                    Literal::Boolean(on) => on,
+                    Literal::Unknown | Literal::Text(_) => false,
+                };
+                Literal::Boolean(!is_on)
             }
             Some(serde_json::Value::String(text)) => Literal::Text(text.as_str().into()),
             _ => Literal::Unknown,
+        };
+        // A dimmer that is switched on is full on.
+        let value = match (value, self.program.inputs[usize::from(state)].kind) {
+            (Literal::Boolean(on), Kind::Number(_)) => Literal::Number(if on { LEVEL_MAX } else { 0.0 }),
+            (value, _) => value,
         };
         self.pulses.retain(|(_, pulsed)| *pulsed != output);
         let pulse = command.get("pulse").and_then(|pulse| crate::base::parse_duration(pulse.as_str()?).ok());

@@ -2,29 +2,19 @@
 //!
 //! Source: the kernel's `Documentation/hwmon/sysfs-interface.rst`.
 
+use crate::device::HWMON;
 use crate::drivers::polled::{Channel, Files};
-
-/// The kernel's word, ours, the unit, the class, and how many of the kernel's units make one of ours.
-const KINDS: &[(&str, &str, &str, &str, f64)] = &[
-    ("temp", "temperature", "°C", "temperature", 1e3),
-    ("humidity", "humidity", "%", "humidity", 1e3),
-    ("in", "voltage", "V", "voltage", 1e3),
-    ("curr", "current", "A", "current", 1e3),
-    ("power", "power", "W", "power", 1e6),
-    ("energy", "energy", "J", "energy", 1e6),
-    ("fan", "speed", "rpm", "", 1.0),
-];
 
 /// The channels that these files hold. The first of a kind has its name alone.
 pub(in crate::drivers) fn channels(files: &Files) -> Vec<Channel> {
     let mut found: Vec<Channel> = Vec::new();
-    for (word, id, unit, class, divisor) in KINDS {
-        let mut numbers: Vec<u32> = files.keys().filter_map(|name| number(name, word)).collect();
+    for quantity in HWMON {
+        let mut numbers: Vec<u32> = files.keys().filter_map(|name| number(name, quantity.word)).collect();
         numbers.sort_unstable();
         for (index, number) in numbers.into_iter().enumerate() {
-            let id = if index == 0 { (*id).to_owned() } else { format!("{id}-{}", index + 1) };
-            let value = value(files, word, number).map(|value| value / divisor);
-            found.push(Channel::number(&id, unit, class, value));
+            let id = if index == 0 { quantity.id.to_owned() } else { format!("{}-{}", quantity.id, index + 1) };
+            let value = value(files, quantity.word, number).map(|value| value / quantity.factor);
+            found.push(Channel::of(&id, quantity, value));
         }
     }
     found

@@ -1,26 +1,8 @@
 //! Raw numbers, scales and offsets become values in the units people use. Pure.
 
+use crate::device::IIO;
 use crate::drivers::polled::{Channel, Files};
 use std::collections::BTreeSet;
-
-/// A kind of channel: the kernel's word, ours, the unit, the class, and the factor from the kernel's unit.
-type Kind = (&'static str, &'static str, &'static str, &'static str, f64);
-
-/// The kernel's units: thousandths of °C, %, V, A and W, kilopascal, lux.
-const KINDS: &[Kind] = &[
-    ("temp", "temperature", "°C", "temperature", 0.001),
-    ("humidityrelative", "humidity", "%", "humidity", 0.001),
-    ("pressure", "pressure", "hPa", "pressure", 10.0),
-    ("illuminance", "illuminance", "lx", "illuminance", 1.0),
-    ("voltage", "voltage", "V", "voltage", 0.001),
-    ("current", "current", "A", "current", 0.001),
-    ("power", "power", "W", "power", 0.001),
-    ("resistance", "resistance", "Ω", "", 1.0),
-    ("concentration_co2", "co2", "ppm", "carbon-dioxide", 10_000.0),
-    ("concentration_voc", "voc", "ppb", "volatile-organic-compounds", 10_000_000.0),
-    ("distance", "distance", "m", "distance", 1.0),
-    ("proximity", "proximity", "", "", 1.0),
-];
 
 /// The channels that these files hold, by their names.
 pub(in crate::drivers) fn channels(files: &Files) -> Vec<Channel> {
@@ -38,13 +20,13 @@ fn channel(files: &Files, base: &str) -> Option<Channel> {
     let is_digit = |c: char| c.is_ascii_digit();
     let (word, number) = match base.trim_end_matches(is_digit) {
         // A gas is no number: concentration_co2.
-        _ if KINDS.iter().any(|(word, ..)| *word == base) => (base, ""),
+        _ if IIO.iter().any(|quantity| quantity.word == base) => (base, ""),
         word => (word, &base[word.len()..]),
     };
-    let (word, id, unit, class, factor) = KINDS.iter().find(|(known, ..)| *known == word)?;
-    let id = if number.is_empty() { (*id).to_owned() } else { format!("{id}-{number}") };
-    let value = value(files, base, word).map(|value| round(value * factor));
-    Some(Channel::number(&id, unit, class, value))
+    let quantity = IIO.iter().find(|quantity| quantity.word == word)?;
+    let id = if number.is_empty() { quantity.id.to_owned() } else { format!("{}-{number}", quantity.id) };
+    let value = value(files, base, word).map(|value| round(value * quantity.factor));
+    Some(Channel::of(&id, quantity, value))
 }
 
 /// What the driver has worked out, or (raw + offset) × scale; scale and offset may be those of the whole kind.

@@ -96,7 +96,12 @@ mod tests {
         ];
         let files = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let text = |channel: Channel| format!("{} {}", channel.id, channel.value.expect("a value"));
-        let mut found: Vec<String> = channels(&files).into_iter().map(text).collect();
+        let found = channels(&files);
+        // What rules are told beforehand is what comes.
+        let told = found.iter().map(|one| (one.id.as_str(), (one.datatype == "float").then(|| one.unit.unwrap_or(""))));
+        let told: std::collections::BTreeSet<_> = told.collect();
+        assert_eq!(told, crate::device::SYSTEM.iter().copied().collect());
+        let mut found: Vec<String> = found.into_iter().map(text).collect();
         found.sort();
         let expected = [
             "card-written 1000",

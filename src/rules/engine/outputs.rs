@@ -52,7 +52,7 @@ impl Engine {
     /// Whether an output is what a step sets it to.
     pub(super) fn is_set(&self, rule: u16, origin: &Origin, set: &Set) -> bool {
         let state: Literal = self.value(self.program.outputs[usize::from(set.output)].state).into();
-        !state.is_unknown() && (state == self.wanted(rule, origin, set) || set.to == To::Toggle)
+        !state.is_unknown() && (is_same(&state, &self.wanted(rule, origin, set)) || set.to == To::Toggle)
     }
 
     /// Which safety rule holds an output.
@@ -84,7 +84,7 @@ impl Engine {
             state.holds.push((set.output, until));
             state.is_dirty = true;
         }
-        if set.pulse.is_none() && !set.force && !is_toggle && self.expected(set.output) == value {
+        if set.pulse.is_none() && !set.force && !is_toggle && is_same(&self.expected(set.output), &value) {
             return self.did(rule, id, Did::Already(set.output, value));
         }
         if !self.may_command(set.output) && !settings.is_safety {
@@ -181,7 +181,8 @@ impl Engine {
             let state = &mut self.outputs[usize::from(output)];
             let is_late = |at: &Moment| now.saturating_since(*at) >= COMMAND_PATIENCE;
             let is_over = state.commanded.as_ref().is_some_and(|(_, at)| is_late(at));
-            let is_done = state.commanded.as_ref().is_some_and(|(wanted, _)| wanted == value || wanted.is_unknown());
+            let is_done =
+                state.commanded.as_ref().is_some_and(|(wanted, _)| is_same(value, wanted) || wanted.is_unknown());
             if is_over || is_done {
                 state.commanded = None;
             }
@@ -190,6 +191,14 @@ impl Engine {
             }
         }
         std::mem::take(&mut self.causes[usize::from(input)])
+    }
+}
+
+/// Whether a state is what was wanted. A dimmer that was switched on has some level.
+fn is_same(state: &Literal, wanted: &Literal) -> bool {
+    match (state, wanted) {
+        (Literal::Number(level), Literal::Boolean(on)) => (*level > 0.0) == *on,
+        _ => state == wanted,
     }
 }
 
