@@ -22,6 +22,7 @@ pub const SETTINGS: &str = "schema = 1
 [gateway]
 id = \"growth\"
 [broker.limits]
+connections = 10_100
 retained_messages = 1_000_000
 retained_bytes = 1_073_741_824
 ";
@@ -205,7 +206,7 @@ fn page(machine: &Machine, sections: &str) -> String {
          at a point. Both axes are logarithmic: a line that is level means that one more costs as much as the first. The \
          payload begins at 20 bytes, which the account of messages needs. Small amounts of memory are not told apart from \
          that of the pages they lie on: the lines begin to mean something at 1,000. [Benchmarks](../benchmarks.md) tell how \
-         the brokers are set; Gatehouse's limit on retained messages is raised to a million.\n\n\
+         the brokers are set; Gatehouse's limits on connections and retained messages are raised.\n\n\
          {processor}, {processors} processors, {system}, Linux {kernel}, load averages at the start {load}\n\n{sections}"
     )
 }
