@@ -14,6 +14,7 @@ find "$images" -maxdepth 1 -name '*.dtb' -exec cp {} "$images/boot/" \;
 if [ -d "$images/rpi-firmware" ]; then
     cp -r "$images/rpi-firmware/." "$images/boot/"
     cp "$tree/board/config.txt" "$images/boot/config.txt"
+    "$tree/../scripts/image/boot-environment.sh" "$images/boot/uboot.env"
 fi
 "$tree/../scripts/image/slot.sh" "$board" buildroot "$images/kernel.gz" - "$images/rootfs.squashfs" "$images/slot.img"
 "$tree/../scripts/image/card.sh" "$images/boot" "$images/slot.img" "$images/card.img"

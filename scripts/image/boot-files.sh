@@ -21,6 +21,7 @@ if [ -n "$firmware" ]; then
     for file in $firmware; do
         cp "$tree/usr/lib/raspi-firmware/$file" "$directory/"
     done
+    "$top/scripts/image/boot-environment.sh" "$directory/uboot.env"
     cp "$tree/usr/share/doc/raspi-firmware/copyright" "$directory/LICENCE.firmware.txt"
     # Debian's kernel names its device trees as Linux does.
     {

@@ -15,14 +15,14 @@ export CARGO_TARGET_DIR="$top/target/cross"
 export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-L $std --remap-path-prefix=$top=/gatehouse"
-(cd "$top" && nice -n 5 cargo build --release --locked --target "$target" --bin gatehouse >&2)
+(cd "$top" && nice -n 5 cargo build --profile "$profile" --locked --target "$target" --bin gatehouse >&2)
 
 # The store flushes with fdatasync, three times cheaper for the card than fsync. The C compiler's flags come
 # from .cargo/config.toml; were they lost, every test would still pass.
-for archive in "$CARGO_TARGET_DIR/$target"/release/build/libsqlite3-sys-*/out/libsqlite3.a; do
+for archive in "$CARGO_TARGET_DIR/$target/$profile"/build/libsqlite3-sys-*/out/libsqlite3.a; do
     [ -f "$archive" ] || continue
     aarch64-linux-gnu-nm "$archive" 2>/dev/null | grep -qw 'U fdatasync' ||
         fail "SQLite was built without fdatasync: $archive"
 done
 
-printf '%s\n' "$CARGO_TARGET_DIR/$target/release/gatehouse"
+printf '%s\n' "$CARGO_TARGET_DIR/$target/$profile/gatehouse"

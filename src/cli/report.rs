@@ -1,6 +1,6 @@
 //! What is said when the gateway is ready, as text: what was kept, which devices there are and where, what to try.
 
-use crate::config::{DeviceSettings, DriverSettings, PortSource, Settings, SimulatedPeer};
+use crate::config::{DeviceSettings, DriverSettings, GpioBackend, PortSource, Settings, SimulatedPeer};
 use crate::daemon::Started;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -21,9 +21,8 @@ pub fn contents(settings: &Settings) -> String {
     text
 }
 
-/// What is there, and the first commands to try. `has_gpiochip` decides where the lines come from if the
-/// configuration leaves it open. `program` is how this program was called, so that the commands can be copied.
-pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool, program: &str) -> String {
+/// What is there, and the first commands to try. `program` is how this program was called, so that the commands can be copied.
+pub fn start(started: &Started, settings: &Settings, program: &str) -> String {
     let restored = &started.restored;
     let mut text = format!(
         "kept from before: {}, {}, {}\n",
@@ -31,18 +30,18 @@ pub fn start(started: &Started, settings: &Settings, has_gpiochip: bool, program
         count(restored.retained, "retained message"),
         count(restored.queued, "queued message"),
     );
-    text.push_str(&devices(settings, has_gpiochip));
+    text.push_str(&devices(settings));
     if let Some(address) = started.plain_address() {
-        text.push_str(&first_commands(settings, address, has_gpiochip, program));
+        text.push_str(&first_commands(settings, address, program));
     }
     text
 }
 
-fn devices(settings: &Settings, has_gpiochip: bool) -> String {
+fn devices(settings: &Settings) -> String {
     let mut text = String::new();
     let width = settings.devices.iter().map(|device| device.id.len()).max().unwrap_or(0);
     for device in &settings.devices {
-        let place = place(settings, device, has_gpiochip);
+        let place = place(settings, device);
         let driver = device.driver.name();
         writeln!(text, "device {:width$}  {driver:4}  {place}", device.id).expect("a string takes every text");
     }
@@ -50,7 +49,7 @@ fn devices(settings: &Settings, has_gpiochip: bool) -> String {
 }
 
 /// Where a device is: its lines, its port, its sensor.
-fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> String {
+fn place(settings: &Settings, device: &DeviceSettings) -> String {
     match &device.driver {
         DriverSettings::Gpio(gpio) => {
             let outputs = gpio.outputs.iter().map(|output| (&output.id, &output.line));
@@ -59,7 +58,7 @@ fn place(settings: &Settings, device: &DeviceSettings, has_gpiochip: bool) -> St
             let counters = gpio.counters.iter().map(|counter| (&counter.id, &counter.line));
             let lines = outputs.chain(inputs).chain(buttons).chain(counters);
             let lines: Vec<String> = lines.map(|(id, line)| format!("{id} on {}", line.address)).collect();
-            let simulated = if settings.gpio.is_simulated(has_gpiochip) { " (simulated)" } else { "" };
+            let simulated = if settings.gpio == GpioBackend::Simulated { " (simulated)" } else { "" };
             format!("{}{simulated}", lines.join(", "))
         }
         DriverSettings::Line(line) => bus_place(settings, &line.bus),
@@ -93,7 +92,7 @@ fn bus_place(settings: &Settings, id: &str) -> String {
 }
 
 /// Commands that show what there is: to watch, to switch something, to press something simulated.
-fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool, program: &str) -> String {
+fn first_commands(settings: &Settings, address: SocketAddr, program: &str) -> String {
     let base = &settings.gateway.base;
     let to = if address == super::LISTEN_DEFAULT {
         String::new()
@@ -104,7 +103,7 @@ fn first_commands(settings: &Settings, address: SocketAddr, has_gpiochip: bool, 
     if let Some((device, output)) = first_output(settings) {
         lines.push(format!("{program} pub{to} -t {base}/{device}/{output}/set -m toggle"));
     }
-    if settings.gpio.is_simulated(has_gpiochip)
+    if settings.gpio == GpioBackend::Simulated
         && let Some(line) = first_button(settings)
     {
         lines.push(format!("{program} pub{to} -t '{base}/$gw/simulate/{line}/set' -m press"));
@@ -163,14 +162,14 @@ device greenhouse   line  bus uno (simulated Arduino on a pseudo-terminal)
 try: gatehouse sub -h 127.0.0.1 -p 4000 -v -t '#'
      gatehouse pub -h 127.0.0.1 -p 4000 -t home/blind/up/set -m toggle
      gatehouse pub -h 127.0.0.1 -p 4000 -t 'home/$gw/simulate/GPIO6/set' -m press";
-        assert_eq!(start(&started, &settings, true, "gatehouse"), expected);
+        assert_eq!(start(&started, &settings, "gatehouse"), expected);
         assert_eq!(contents(&settings), "5 devices, 1 bus, 2 rules, 2 tests passed");
     }
 
     #[test]
     fn a_plain_broker_is_told_in_two_lines() {
         let started = Started { listening: plain(super::super::LISTEN_DEFAULT), restored: Restored::default() };
-        let text = start(&started, &Settings::default(), true, "target/debug/gatehouse");
+        let text = start(&started, &Settings::default(), "target/debug/gatehouse");
         assert!(text.ends_with("\ntry: target/debug/gatehouse sub -v -t '#'"), "{text}");
     }
 }

@@ -4,7 +4,6 @@ use super::log::{self, LogFormat};
 use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
 use crate::config::{ListenerSettings, Settings};
 use crate::daemon::{self, ConfigurationFiles, Options, Started};
-use crate::drivers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,5 +101,5 @@ fn announce(started: &Started, settings: &Settings) {
         println!("listening on {listening}");
     }
     let program = std::env::args().next().unwrap_or_else(|| "gatehouse".into());
-    println!("{}", report::start(started, settings, drivers::has_gpiochip(), &program));
+    println!("{}", report::start(started, settings, &program));
 }

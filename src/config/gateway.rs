@@ -112,12 +112,8 @@ fn limits(mut table: Table) -> BrokerLimits {
 }
 
 pub(super) fn gpio(mut table: Table) -> GpioBackend {
-    let words = [
-        ("auto", GpioBackend::Auto),
-        ("gpiochip", GpioBackend::Gpiochip),
-        ("rppal", GpioBackend::Rppal),
-        ("simulated", GpioBackend::Simulated),
-    ];
+    let words =
+        [("gpiochip", GpioBackend::Gpiochip), ("rppal", GpioBackend::Rppal), ("simulated", GpioBackend::Simulated)];
     let backend = table.word("backend", &words);
     table.close(&[]);
     backend.unwrap_or_default()

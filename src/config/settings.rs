@@ -127,26 +127,13 @@ pub struct BrokerLimits {
 /// Where GPIO lines come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum GpioBackend {
-    /// The kernel's GPIO character device if the machine has one, simulated lines otherwise.
-    #[default]
-    Auto,
     /// The kernel's GPIO character device.
+    #[default]
     Gpiochip,
     /// The registers of a Raspberry Pi.
     Rppal,
     /// Lines in memory, moved through topics.
     Simulated,
-}
-
-impl GpioBackend {
-    /// Whether lines are simulated on a machine that has a GPIO chip, or has none.
-    pub fn is_simulated(self, has_gpiochip: bool) -> bool {
-        match self {
-            Self::Auto => !has_gpiochip,
-            Self::Simulated => true,
-            Self::Gpiochip | Self::Rppal => false,
-        }
-    }
 }
 
 /// `[bus.ID]`: one serial port.

@@ -46,7 +46,6 @@ use crate::config::{DeviceSettings, GpioBackend, Settings};
 use crate::device::{Meta, OutputSettings, PropertyMeta};
 use clock::Clock;
 use fleet::Fleet;
-use gpio::gpiochip;
 use gpio::lines::{Backend, LineError};
 use modbus::BusDoor;
 use simulation::Simulation;
@@ -165,11 +164,6 @@ pub async fn run(mut plan: watch::Receiver<Plan>, connect: Connect, mut stop: wa
     fleet.end_buses().await;
 }
 
-/// Whether this machine has a GPIO chip of the kernel's.
-pub fn has_gpiochip() -> bool {
-    gpiochip::is_present()
-}
-
 /// Ends when the gateway stops, or when nobody is left who could stop it.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // The only error says that the other side is gone.
@@ -178,9 +172,9 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 fn backend(setting: GpioBackend) -> Backend {
     match setting {
+        GpioBackend::Gpiochip => Backend::Gpiochip,
         GpioBackend::Rppal => Backend::Rppal,
-        _ if setting.is_simulated(has_gpiochip()) => Backend::Simulated,
-        GpioBackend::Auto | GpioBackend::Gpiochip | GpioBackend::Simulated => Backend::Gpiochip,
+        GpioBackend::Simulated => Backend::Simulated,
     }
 }
 

@@ -14,11 +14,17 @@ const WAL_BYTES: u64 = 4_300 << 10;
 /// The file whose lock says that a process runs on the directory, and that names the process.
 const LOCK: &str = "gatehouse.lock";
 
+/// A number that is another one after each start of the machine.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
 /// The data directory, locked for this process.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
+    /// The process before ended without a good word, and the machine was not started since: what it could not flush may
+    /// still be in the kernel's memory as if it were on the disk.
+    is_doubtful: bool,
 }
 
 fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
@@ -40,16 +46,42 @@ impl DataDirectory {
             .mode(0o600)
             .open(&name)
             .map_err(io_error(&name))?;
-        let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, _)| {
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, _)| {
             let mut owner = String::new();
             // Who holds the lock is a courtesy: without it the message is still right.
             let _ = file.read_to_string(&mut owner);
-            let owner = if owner.trim().is_empty() { "unknown".into() } else { owner.trim().into() };
+            let owner = owner.lines().next().filter(|line| !line.is_empty()).unwrap_or("unknown").into();
             StoreError::InUse { directory: path.to_owned(), owner }
         })?;
+        let mut directory = DataDirectory { path: path.to_owned(), lock, is_doubtful: false };
+        let mut before = String::new();
+        let boot = fs::read_to_string(BOOT).unwrap_or_default();
+        // Without space the file may be empty; without /proc there is no number of the boot.
+        let is_read = directory.lock.read_to_string(&mut before).is_ok();
+        directory.is_doubtful = is_read && before.lines().nth(1).is_some_and(|line| line == boot.trim());
+        directory.write_lock(boot.trim());
+        Ok(directory)
+    }
+
+    /// Writes who holds the lock, and what a later process must know.
+    fn write_lock(&mut self, boot: &str) {
+        let lock = &mut self.lock;
         // A full card must not keep the gateway from starting: the number is a courtesy.
-        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-        Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+        let _ = lock
+            .set_len(0)
+            .and_then(|()| lock.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(lock, "{}\n{boot}", std::process::id()));
+    }
+
+    /// Makes sure that the log is on the disk if the process before may have failed to flush it. The kernel shows what it
+    /// could not write as if it were written, and SQLite would go on behind it: a power cut would then take all that follows.
+    pub fn settle_log(&self) -> Result<(), StoreError> {
+        if self.is_doubtful { self.rewrite_log() } else { Ok(()) }
+    }
+
+    /// Everything was flushed: the next process need not doubt the log.
+    pub fn all_is_flushed(&mut self) {
+        self.write_lock("");
     }
 
     /// The database.
@@ -218,7 +250,7 @@ pub fn owner(directory: &Path) -> Option<i32> {
     let (mut file, _) = Flock::lock(file, FlockArg::LockSharedNonblock).err()?;
     let mut owner = String::new();
     file.read_to_string(&mut owner).ok()?;
-    owner.trim().parse().ok()
+    owner.lines().next()?.trim().parse().ok()
 }
 
 fn fill(file: &mut File, from: u64) -> std::io::Result<()> {

@@ -3,7 +3,7 @@
 use super::StoreError;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// "GATE": marks a SQLite file as ours.
 pub const APPLICATION_ID: i64 = 0x4741_5445;
@@ -88,6 +88,7 @@ pub fn open(file: &Path) -> Result<Connection, StoreError> {
     let Some(version) = version else {
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
         connection.execute_batch(&format!("BEGIN IMMEDIATE; {marks} {TABLES} COMMIT;"))?;
+        no_journal_is_left(file)?;
         return closing_leaves_the_log(connection);
     };
     migrate(&connection, version)?;
@@ -106,6 +107,17 @@ pub fn version(connection: &Connection, file: &Path) -> Result<Option<i64>, Stor
         return Err(StoreError::Foreign(file.to_owned()));
     }
     Ok((tables > 0).then_some(version))
+}
+
+/// A new file gets its log by way of a rollback journal. If that cannot be removed SQLite goes on as if it had been, and
+/// the next start would roll everything back to nothing. So early, beginning again loses nothing.
+fn no_journal_is_left(file: &Path) -> Result<(), StoreError> {
+    let journal = PathBuf::from(format!("{}-journal", file.display()));
+    if journal.exists() {
+        let source = std::io::Error::other("it could not be removed, and would undo all that is stored");
+        return Err(StoreError::Io { path: journal, source });
+    }
+    Ok(())
 }
 
 fn closing_leaves_the_log(connection: Connection) -> Result<Connection, StoreError> {

@@ -99,6 +99,10 @@ impl Store {
     /// See [`StoreError`].
     pub fn open(directory: &Path, reply: impl Fn(Reply) + Send + 'static) -> Result<(Store, Memory), StoreError> {
         let directory = DataDirectory::open(directory)?;
+        if let Err(error) = directory.settle_log() {
+            // What of it cannot be read is found below.
+            warn!(%error, "the log could not be written anew; what the last process could not flush may be lost");
+        }
         salvage::finish_interrupted(&directory)?;
         let frames = Arc::new(AtomicI32::new(0));
         let (connection, mut memory, clock) = open_or_salvage(&directory, &frames)?;
@@ -465,10 +469,10 @@ impl Worker {
     /// Keeps the clock and leaves. Closing leaves the log as it is, which the next start uses again.
     fn finish(mut self) {
         self.checkpoint(1);
-        if let Some(connection) = &self.connection
-            && let Err(error) = self.clock.keep(connection, clock::trusted_wall())
-        {
-            warn!(%error, "the store's clock could not be kept");
+        let Some(connection) = &self.connection else { return };
+        match self.clock.keep(connection, clock::trusted_wall()) {
+            Ok(()) => self.directory.all_is_flushed(),
+            Err(error) => warn!(%error, "the store's clock could not be kept"),
         }
     }
 }

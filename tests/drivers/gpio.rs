@@ -362,3 +362,14 @@ async fn another_configuration_touches_only_what_it_changes() {
     observer.say("lamp/light/set", "toggle").await;
     observer.see("lamp/light", "false").await;
 }
+
+/// Nothing is simulated unless the configuration says so: a device without its line is no device.
+#[tokio::test]
+async fn a_line_that_this_machine_has_not_is_a_fault_and_is_not_simulated() {
+    let text = "schema = 1\n[gateway]\nid = \"gw1\"\n[device.lamp.out.light]\nline = \"no-such-chip:5\"\n";
+    let mut house = Observer::start(&hub::start(), settings(text)).await;
+    house.see_part("lamp/$problem", "line no-such-chip:5").await;
+    house.see_once("lamp/$availability", "offline").await;
+    assert!(!house.has_seen("lamp/$availability online"), "{:#?}", house.transcript);
+    house.stop().await;
+}

@@ -10,16 +10,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::card::Card;
+use super::monitor::Monitor;
+use super::scenes::VIRT;
 
 /// How long the slowest step of a board may take. Emulated on a busy machine, seconds become minutes.
 pub const PATIENCE: Duration = Duration::from_mins(6);
+
+/// The serial port for devices that every board has, and those that QEMU's own board is given besides.
+const FIRST_SERIAL_PORT: &str = "serial";
+const SERIAL_PORTS: [&str; 2] = ["serial1", "serial2"];
 
 /// A board under power. Dropping it pulls the plug.
 pub struct Board {
     qemu: Child,
     keyboard: ChildStdin,
     console: Arc<Console>,
-    serial: PathBuf,
+    directory: PathBuf,
     port: u16,
 }
 
@@ -42,13 +48,22 @@ impl Board {
     /// Powers a board with a card.
     pub fn power(card: &Card) -> Board {
         let port = free_port();
-        let serial = card.directory().join("serial");
+        let directory = card.directory().to_owned();
+        let far_end = |name: &str| format!("socket,path={},server=on,wait=off", directory.join(name).display());
+        let mut more = Monitor::arguments(&directory);
+        if card.board() == VIRT {
+            for name in SERIAL_PORTS {
+                let chardev = format!("{},id={name}", far_end(name));
+                more.extend(["-chardev".into(), chardev, "-device".into(), format!("pci-serial,chardev={name}")]);
+            }
+        }
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
             .arg(card.board())
             .arg(card.path())
             .arg(port.to_string())
             .arg("stdio,signal=off")
-            .arg(format!("socket,path={},server=on,wait=off", serial.display()))
+            .arg(far_end(FIRST_SERIAL_PORT))
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -60,7 +75,7 @@ impl Board {
             let console = Arc::clone(&console);
             move || console.read(output)
         });
-        Board { qemu, keyboard, console, serial, port }
+        Board { qemu, keyboard, console, directory, port }
     }
 
     /// The port of this machine that leads to the broker.
@@ -70,7 +85,17 @@ impl Board {
 
     /// The far end of the board's serial port.
     pub fn serial(&self) -> UnixStream {
-        UnixStream::connect(&self.serial).expect("the serial port has a far end")
+        self.far_end(FIRST_SERIAL_PORT)
+    }
+
+    /// The far end of any of its serial ports; they are `serial`, `serial1` and `serial2`.
+    pub fn far_end(&self, name: &str) -> UnixStream {
+        UnixStream::connect(self.directory.join(name)).expect("the serial port has a far end")
+    }
+
+    /// The way to what lies below the board's kernel.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::open(&self.directory)
     }
 
     /// Seconds from the start of the kernel to the first CONNACK, as the board tells them.

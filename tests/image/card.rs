@@ -153,26 +153,33 @@ fn build(board: &str) -> Option<PathBuf> {
     let built = Command::new(top().join("scripts/image/build-debian.sh"))
         .arg(board)
         .env("UPDATE_KEY", update_key())
+        .env("CARD_OUTPUT", output())
+        .env("CARD_PROFILE", "card-test")
         .env_remove("LD_LIBRARY_PATH") // of the toolchain that runs the tests, not of the one that builds the image
         .output()
         .expect("the builder runs");
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "the image does not build:\n{said}");
     let _ = writeln!(io::stderr(), "{said}");
-    Some(top().join(format!("output/{board}/gatehouse-{board}.img")))
+    Some(output().join(format!("{board}/gatehouse-{board}.img")))
 }
 
 /// The key that the images of these tests trust, without its ending; made once.
 pub fn update_key() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = top().join("output/keys/test");
+    let key = output().join("keys/test");
     if !key.with_extension("pub").exists() {
-        fs::create_dir_all(top().join("output/keys")).expect("a directory for keys");
+        fs::create_dir_all(output().join("keys")).expect("a directory for keys");
         let made = Command::new(env!("CARGO_BIN_EXE_gatehouse")).args(["image", "key"]).arg(&key).status();
         assert!(made.expect("gatehouse runs").success(), "a key is made");
     }
     key
+}
+
+/// Where the cards of these tests lie, apart from a person's own: they trust a key that everyone has.
+pub fn output() -> PathBuf {
+    top().join("output/test-cards")
 }
 
 /// The project's directory.

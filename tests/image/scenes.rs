@@ -1,7 +1,7 @@
 //! What a house asks of its gateway.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, PATIENCE};
@@ -40,7 +40,7 @@ failsafe = "off"
 "#;
 
 /// What an Arduino in a greenhouse would send over the serial port.
-const GREENHOUSE: &str = r#"
+pub const GREENHOUSE: &str = r#"
 [bus.uno]
 path = "/dev/ttyS0"
 mode = "57600 8N1"
@@ -61,21 +61,7 @@ const ACKNOWLEDGED_MIN: usize = 300;
 const SILENCE: Duration = Duration::from_mins(1);
 
 #[test]
-fn a_relay_on_a_kernel_gpio_chip_follows_its_topic() {
-    if !super::is_long("a relay on a kernel GPIO chip") {
-        return;
-    }
-    let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{LAMP}")) else { return };
-    let mut board = Board::boot(&card);
-    let _ = writeln!(io::stderr(), "first boot to CONNACK: {} s", board.seconds_to_ready());
-    the_lamp_follows(&mut board);
-}
-
-#[test]
 fn a_raspberry_pi_3_drives_its_own_pins_and_reads_an_adapter_on_usb() {
-    if !super::is_long("a Raspberry Pi 3") {
-        return;
-    }
     let greenhouse = GREENHOUSE.replace("/dev/ttyS0", "/dev/ttyUSB0");
     let Some(card) = Card::flash(RASPBERRY_PI_3, &format!("{GATEWAY}{LAMP_ON_A_PI}{greenhouse}")) else { return };
     let mut board = Board::boot(&card);
@@ -84,7 +70,7 @@ fn a_raspberry_pi_3_drives_its_own_pins_and_reads_an_adapter_on_usb() {
 }
 
 /// Switches the lamp on from outside and asks everyone who should know of it.
-fn the_lamp_follows(board: &mut Board) {
+pub fn the_lamp_follows(board: &mut Board) {
     let mut watcher = Client::subscribe(board.port(), &["-t", "home/lamp/#"]);
     watcher.wait_for(|line| line == "home/lamp/$availability online", "the lamp's availability");
     watcher.wait_for(|line| line == "home/lamp/relay false", "the state after power-on");
@@ -101,14 +87,8 @@ fn the_lamp_follows(board: &mut Board) {
     board.shell("grep -c 'gatehouse.*out hi' /sys/kernel/debug/gpio | sed s/^/driven:/", "driven:1");
 }
 
-#[test]
-fn a_reading_comes_in_over_the_serial_port() {
-    let Some(card) = Card::flash(VIRT, &format!("{GATEWAY}{GREENHOUSE}")) else { return };
-    the_temperature_arrives(&Board::boot(&card));
-}
-
 /// Sends readings into the far end of the serial port until one comes out as a topic.
-fn the_temperature_arrives(board: &Board) {
+pub fn the_temperature_arrives(board: &Board) {
     let watcher = Client::subscribe(board.port(), &["-t", "home/greenhouse/temperature"]);
     let mut arduino = board.serial();
 

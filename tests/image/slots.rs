@@ -99,7 +99,7 @@ fn script(file: &Path, text: &str) {
 }
 
 fn built() -> PathBuf {
-    card::top().join("output/qemu")
+    card::output().join("qemu")
 }
 
 fn run(command: &mut Command) {

@@ -203,7 +203,7 @@ fn buildroots_last_steps_leave_our_boot_steps_and_a_card() {
     assert!(release.contains("BOARD=rpi4_64\n"), "{release}");
     assert!(images.join("card.img").is_file(), "there is no card");
     let boot: BTreeSet<_> = names(&images.join("boot")).into_iter().collect();
-    let wanted = ["bcm2711-rpi-4-b.dtb", "boot.scr", "config.txt", "start4cd.elf", "u-boot.bin"];
+    let wanted = ["bcm2711-rpi-4-b.dtb", "boot.scr", "config.txt", "start4cd.elf", "u-boot.bin", "uboot.env"];
     assert_eq!(boot, wanted.map(str::to_owned).into());
 }
 

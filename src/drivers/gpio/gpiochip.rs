@@ -50,11 +50,6 @@ struct Place {
     offset: Offset,
 }
 
-/// Whether this machine has a GPIO chip that can be opened.
-pub(in crate::drivers) fn is_present() -> bool {
-    chip::chips().is_ok_and(|chips| !chips.is_empty())
-}
-
 impl Lines {
     pub(super) fn open(clock: Clock, owner: &str, specs: &[LineSpec<'_>]) -> Result<Self, LineError> {
         let mut configs: BTreeMap<PathBuf, Config> = BTreeMap::new();
@@ -210,6 +205,10 @@ fn configure(config: &mut Config, spec: &LineSpec<'_>) {
 fn find(address: &LineAddress) -> Result<(PathBuf, Offset), LineError> {
     let unknown = || LineError::Unknown(address.to_string());
     let kernel = |error| LineError::Kernel { line: address.to_string(), error };
+    let chips = chip::chips().map_err(kernel)?;
+    if chips.is_empty() {
+        return Err(LineError::NoChip(address.to_string()));
+    }
     match address {
         LineAddress::Name(name) => match gpiocdev::find_named_lines(&[name], true) {
             Ok(mut found) => found.remove(name.as_str()).map(|line| (line.chip, line.info.offset)).ok_or_else(unknown),
@@ -217,7 +216,7 @@ fn find(address: &LineAddress) -> Result<(PathBuf, Offset), LineError> {
             Err(error) => Err(kernel(error)),
         },
         LineAddress::Offset { label, offset } => {
-            for path in chip::chips().map_err(kernel)? {
+            for path in chips {
                 let info = Chip::from_path(&path).and_then(|chip| chip.info());
                 if info.is_ok_and(|info| info.label == *label && *offset < info.num_lines) {
                     return Ok((path, *offset));

@@ -38,6 +38,11 @@ pub(super) struct Edge {
 /// Why a line cannot be had, read or written; the operator must act.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::drivers) enum LineError {
+    /// The machine has no GPIO chip at all.
+    #[error(
+        "line {0}: this machine has no GPIO chip (/dev/gpiochip*); without one, try with [gpio] backend = \"simulated\""
+    )]
+    NoChip(String),
     /// There is no such line.
     #[error("there is no line {0}")]
     Unknown(String),
