@@ -28,10 +28,10 @@ retained_bytes = 1_073_741_824
 ";
 
 /// How long one point may take; most take a second or two.
-const POINT_LIMIT: Duration = Duration::from_secs(60);
+const POINT_LIMIT: Duration = Duration::from_mins(1);
 
 /// When no further point is begun.
-const LIMIT: Duration = Duration::from_secs(14 * 60);
+const LIMIT: Duration = Duration::from_mins(14);
 
 /// A way to grow.
 struct Axis {

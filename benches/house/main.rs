@@ -67,7 +67,7 @@ fn config(devices: usize, each: usize, rules: bool) -> String {
         for index in 0..each {
             write!(
                 text,
-                "in.a{index} = {{ line = \"I{device}x{index}\", active = \"high\" }}\nout.x{index} = {{ line = \
+                "in.a{index} = {{ line = \"I{device}x{index}\", active = \"high\", debounce = \"0ms\" }}\nout.x{index} = {{ line = \
                  \"O{device}x{index}\" }}\n"
             )
             .expect("a string takes every text");

@@ -49,6 +49,15 @@ impl Client {
         self.put(0x32, &body);
     }
 
+    /// Publishes a QoS 0 message at once.
+    pub fn tell(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
+        let mut body = vec![];
+        put_text(&mut body, topic);
+        body.extend_from_slice(payload);
+        self.put(0x30, &body);
+        self.write()
+    }
+
     /// Sends what waits, and counts the PUBACKs that come.
     pub fn acknowledgements(&mut self) -> io::Result<usize> {
         self.write()?;
@@ -61,7 +70,7 @@ impl Client {
         Ok(count)
     }
 
-    /// Takes and acknowledges so many messages.
+    /// Takes so many messages and acknowledges those that want it.
     pub fn take(&mut self, count: usize) -> io::Result<()> {
         let mut taken = 0;
         while taken < count {
@@ -71,7 +80,9 @@ impl Client {
                     let start = at + body.start;
                     let topic = usize::from(u16::from_be_bytes([self.buffer[start], self.buffer[start + 1]]));
                     let id = start + 2 + topic;
-                    self.out.extend_from_slice(&[0x40, 2, self.buffer[id], self.buffer[id + 1]]);
+                    if first & 0x06 != 0 {
+                        self.out.extend_from_slice(&[0x40, 2, self.buffer[id], self.buffer[id + 1]]);
+                    }
                     taken += 1;
                 }
                 at += body.end;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people: 52 bits are enough")]
 
+#[expect(dead_code, reason = "the bench of the card uses the rest")]
 mod client;
 mod gateway;
 

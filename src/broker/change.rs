@@ -200,6 +200,8 @@ pub struct Memory {
     pub damage: Option<Box<str>>,
     /// How often the gateway was started on this store, this time included.
     pub boots: u32,
+    /// The most messages that any run on this store let be in flight to one client, this one included.
+    pub inflight: u16,
     /// The number the next session gets.
     pub next_session: SessionNumber,
     /// The number the next message gets.

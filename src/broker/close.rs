@@ -72,11 +72,13 @@ impl Broker {
         self.outputs.push_back(Output::Close(id));
     }
 
-    /// Closes a connection after a pause: its client would be back at once with what cannot be taken. Until then what
-    /// it sends is dropped.
+    /// Closes a connection after a pause: its client would be back at once with what cannot be taken. Until then it gets
+    /// what waits for it, and of what it sends only acknowledgements count: if it is its own queue that is full, there
+    /// is room when it comes again.
     pub(super) fn close_later(&mut self, now: Moment, id: ConnectionId) {
-        self.detach(now, id);
         let Some(Some(connection)) = self.connections.get_mut(id.index()) else { return };
+        let Some(connected) = connection.connected_mut() else { return };
+        connected.is_refused = true;
         connection.timer = now + Duration::from_secs(REFUSED_PAUSE_SECS);
         self.timers.set(connection.timer, Timer::Connection(id, connection.generation));
     }

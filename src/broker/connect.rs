@@ -8,7 +8,6 @@ use super::exchange;
 use super::group::Answer;
 use super::ids::{ConnectionId, SessionKey, SessionNumber};
 use super::narrow::CONNACK_SIZE;
-use super::output::Output;
 use super::session::{NEVER, Session, is_own};
 use super::timers::Timer;
 use super::will::Will;
@@ -229,6 +228,7 @@ impl Broker {
             keep_alive,
             window: wishes.window,
             open_publishes: 0,
+            is_refused: false,
             last_packet: now.as_secs(),
             rare: None,
         };
@@ -309,8 +309,9 @@ impl Broker {
             Phase::AwaitConnect { .. } | Phase::Exchanging(_) => self.close_quietly(now, id),
             // A verdict comes in any case.
             Phase::Authenticating(_) => {}
-            // It was to be closed later; or the shell is about to do it, and once more does no harm.
-            Phase::Closing => self.outputs.push_back(Output::Close(id)),
+            // The shell is about to do it.
+            Phase::Closing => {}
+            Phase::Connected(connected) if connected.is_refused => self.close_quietly(now, id),
             Phase::Connected(connected) if connected.keep_alive == 0 => {}
             Phase::Connected(connected) => {
                 let last = Moment::from_micros(u64::from(connected.last_packet) * 1_000_000);

@@ -79,6 +79,9 @@ pub struct Connected {
     pub window: u16,
     /// QoS 1 and 2 messages of the client that are not answered completely (5.0 only).
     pub open_publishes: u16,
+    /// Whether a message of it was refused that its version has no word for: only acknowledgements are taken until it is
+    /// closed.
+    pub is_refused: bool,
     /// Second of the last packet.
     pub last_packet: u32,
     /// What few connections have.

@@ -8,7 +8,7 @@ use super::layout::{Delivery, Extras, put_alone};
 use super::message::{Message, Parts};
 use super::outgoing::{Entry, Progress, Stored};
 use super::output::Output;
-use super::subscriptions::FilterId;
+use super::subscriptions::ShareId;
 use super::timers::Timer;
 use crate::access::Action;
 use crate::base::Moment;
@@ -247,7 +247,7 @@ impl Broker {
 
     /// The identifiers of the subscriptions that an entry was delivered for.
     fn identifiers_of(&self, key: SessionKey, entry: &Entry, topic: &str) -> Vec<u32> {
-        if entry.share != FilterId::NONE {
+        if entry.share != ShareId::NONE {
             let identifier = self.share_identifier(key, entry.share);
             return if identifier == 0 { vec![] } else { vec![identifier] };
         }
@@ -290,7 +290,7 @@ impl Broker {
             qos,
             retain: true,
             progress: Progress::Waiting,
-            share: FilterId::NONE,
+            share: ShareId::NONE,
         };
         outgoing.push(entry);
     }

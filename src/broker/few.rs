@@ -9,7 +9,6 @@ pub enum Few<T> {
     /// One element, in place.
     One(T),
     /// More.
-    #[expect(clippy::box_collection, reason = "every session and every filter has such a list, and few have many")]
     Many(Box<Vec<T>>),
 }
 

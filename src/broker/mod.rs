@@ -150,6 +150,8 @@ struct StoreSide {
     sweep: Option<sweep::Sweep>,
     /// The first message that was stored since the start.
     first_of_run: MessageId,
+    /// The most messages of a session that an earlier run may have sent and not seen acknowledged.
+    inflight: u16,
     /// Deliveries of stored messages that were completed since the last group.
     completed: u32,
     dirty_sessions: Vec<SessionKey>,
@@ -348,6 +350,9 @@ impl Broker {
             Phase::Exchanging(_) => return self.packet_of_exchange(now, from, frame.first, body, whole),
             Phase::Connected(connected) => {
                 connected.last_packet = now.as_secs();
+                if connected.is_refused && !is_of_delivery(frame.first) {
+                    return;
+                }
                 connected.version
             }
         };
@@ -474,4 +479,9 @@ impl Broker {
             }
         }
     }
+}
+
+/// Whether a packet, by its first byte, brings the delivery of messages on, or ends the connection.
+fn is_of_delivery(first: u8) -> bool {
+    matches!(first >> 4, 4..=7 | 14)
 }

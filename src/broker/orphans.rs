@@ -6,7 +6,7 @@ use super::ids::{MessageId, SessionKey, SessionNumber};
 use super::input::Loaded;
 use super::output::Output;
 use super::queue::Queue;
-use super::subscriptions::FilterId;
+use super::subscriptions::ShareId;
 use super::timers::Timer;
 use crate::base::Moment;
 use crate::base::limits::{LOAD_WINDOW, RELEASED_PER_TURN};
@@ -31,7 +31,7 @@ struct Orphan {
     number: SessionNumber,
     queue: Queue,
     /// Messages of shared subscriptions that are being read.
-    shared: Vec<(MessageId, FilterId)>,
+    shared: Vec<(MessageId, ShareId)>,
     is_loading: bool,
 }
 
@@ -69,7 +69,7 @@ impl Broker {
             }
             match orphan.queue.pop() {
                 None => drop(self.orphans.all.pop_front()),
-                Some(waiting) if waiting.share == FilterId::NONE => {
+                Some(waiting) if waiting.share == ShareId::NONE => {
                     self.release_message(waiting.id, number);
                     self.store.open.forget_later(now);
                 }
@@ -80,6 +80,10 @@ impl Broker {
 
     /// Messages of shared subscriptions were read.
     pub(super) fn orphans_loaded(&mut self, now: Moment, loaded: Loaded) {
+        if loaded.session != NOWHERE {
+            // What the session itself had asked for, before it ended.
+            return;
+        }
         let Some(orphan) = self.orphans.all.front_mut().filter(|orphan| orphan.number == loaded.number) else { return };
         let Ok(found) = loaded.messages else {
             return self.timers.set(now + RETRY, Timer::Load(NOWHERE, loaded.number));

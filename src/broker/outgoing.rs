@@ -5,16 +5,18 @@
 //! that a stored message keeps it through a restart.
 
 mod kept;
+mod read;
+#[cfg(test)]
+mod tests;
 
 use super::change::Receiver;
 use super::ids::MessageId;
 use super::message::Message;
 use super::queue::{Queue, Waiting};
-use super::subscriptions::FilterId;
+use super::subscriptions::ShareId;
 use crate::mqtt::{PacketId, QoS};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How far the delivery of one message has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,15 +48,15 @@ pub struct Entry {
     pub retain: bool,
     /// How far it has come.
     pub progress: Progress,
-    /// The shared subscription it came by, or [`FilterId::NONE`]. Then the message itself is kept until it is
+    /// The shared subscription it came by, or [`ShareId::NONE`]. Then the message itself is kept until it is
     /// acknowledged, in case it has to go to another member.
-    pub share: FilterId,
+    pub share: ShareId,
 }
 
 impl Entry {
     /// Whether the store has the message, so that it need not be kept here.
     fn comes_from_store(&self) -> bool {
-        self.message != MessageId::NONE && self.share == FilterId::NONE
+        self.message != MessageId::NONE && self.share == ShareId::NONE
     }
 
     fn needs_body(&self) -> bool {
@@ -344,92 +346,6 @@ impl Outgoing {
         }
     }
 
-    /// Identifiers of messages that have to be read from the store, among the next `count` to send. Those from
-    /// `unstored` on are not there yet.
-    pub fn wanted(&self, count: usize, unstored: MessageId) -> Vec<MessageId> {
-        let entries = self.entries.iter().skip(self.sent).take(count);
-        let entries = entries.filter(|entry| entry.needs_body()).map(|entry| entry.message);
-        let next = (self.entries.len() - self.sent).min(count);
-        let queued = self.queue.iter().take(count - next).map(|waiting| waiting.id);
-        entries.chain(queued).take_while(|&message| message < unstored).collect()
-    }
-
-    /// Takes messages that were read from the store. Tells which of those that have to be there, because they are
-    /// `committed`, are not: they are given up.
-    pub fn supply(
-        &mut self,
-        found: &[(MessageId, Option<Stored>)],
-        committed: impl Fn(MessageId) -> bool,
-    ) -> Vec<MessageId> {
-        let mut lost = vec![];
-        for index in self.sent..self.entries.len() {
-            let entry = &mut self.entries[index];
-            if !entry.needs_body() {
-                continue;
-            }
-            let Ok(place) = found.binary_search_by_key(&entry.message, |(id, _)| *id) else { break };
-            match &found[place].1 {
-                Some(stored) => entry.body = Some(stored.message.clone()),
-                None if committed(entry.message) => lost.push(self.finish(index)),
-                None => break,
-            }
-        }
-        for (id, stored) in found {
-            match self.queue.front() {
-                // Otherwise it was dropped meanwhile, or is an entry already.
-                Some(front) if front.id == *id => match stored {
-                    Some(stored) => self.enter(stored),
-                    None if committed(*id) => {
-                        self.queue.pop();
-                        self.open -= 1;
-                        self.open_bytes -= u64::from(front.size);
-                        self.note_dropped(*id, self.entries.len());
-                        lost.push(*id);
-                    }
-                    None => break,
-                },
-                _ => {}
-            }
-        }
-        lost
-    }
-
-    /// Makes an entry of the first message of the queue.
-    fn enter(&mut self, stored: &Stored) {
-        let Some(Waiting { id, size, share }) = self.queue.pop() else { return };
-        let Receiver { packet_id, qos, retain, .. } = stored.receiver;
-        let progress = self.progress_before(id);
-        let body = (progress != Progress::Received).then(|| stored.message.clone());
-        self.entries.push_back(Entry { message: id, body, size, packet_id, qos, retain, progress, share });
-    }
-
-    /// How far a message from the queue had come before the restart.
-    fn progress_before(&mut self, id: MessageId) -> Progress {
-        let Some(resumed) = &mut self.resumed else { return Progress::Waiting };
-        if let Ok(index) = resumed.received.binary_search(&id) {
-            resumed.received.remove(index);
-            return Progress::Received;
-        }
-        if id <= resumed.sent_until {
-            return Progress::Sent;
-        }
-        if resumed.received.is_empty() {
-            self.resumed = None;
-        }
-        Progress::Waiting
-    }
-
-    /// Messages from before the message `until` have lived longer by `length` than they were told when they were read.
-    pub fn age(&mut self, length: Duration, until: MessageId) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.message != MessageId::NONE && entry.message < until) {
-            if let Some(body) = &mut entry.body
-                && body.expires.is_some()
-            {
-                *body = Arc::new(body.aged(length));
-            }
-        }
-    }
-
     /// All entries that are not done, oldest first.
     pub fn open_entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.progress != Progress::Done)
@@ -448,178 +364,5 @@ impl Outgoing {
 
     fn first_open(&self) -> Option<MessageId> {
         self.stored().next()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::broker::change::SessionState;
-    use crate::broker::ids::SessionNumber;
-    use crate::broker::message::Parts;
-    use crate::mqtt::Properties;
-
-    fn entry(ring: &Outgoing, message: u64, progress: Progress) -> Entry {
-        Entry {
-            message: MessageId(message),
-            body: None,
-            size: 10,
-            packet_id: ring.next_packet_id(),
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            progress,
-            share: FilterId::NONE,
-        }
-    }
-
-    fn waiting(id: u64) -> Waiting {
-        Waiting { id: MessageId(id), size: 10, share: FilterId::NONE }
-    }
-
-    /// A message as the store has it; its packet identifier is its number.
-    fn stored(id: u64) -> (MessageId, Option<Stored>) {
-        let parts = Parts {
-            topic: "a",
-            properties: Properties::NONE,
-            payload: b"x",
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            expires: None,
-        };
-        let packet_id = PacketId::FIRST.advance(((id - 1) % 65_535) as u16);
-        let receiver = Receiver { session: SessionNumber(1), packet_id, qos: QoS::AtLeastOnce, retain: false };
-        (MessageId(id), Some(Stored { message: Arc::new(Message::new(&parts)), receiver }))
-    }
-
-    #[test]
-    fn acknowledgements_out_of_order_free_the_window_and_keep_the_order() {
-        let mut ring = Outgoing::new(PacketId::new(65_534).expect("not zero"));
-        for message in 1..=3 {
-            let entry = entry(&ring, message, Progress::Sent);
-            ring.push(entry);
-        }
-        let entry = entry(&ring, 4, Progress::Waiting);
-        ring.push(entry);
-        assert!(ring.next_to_send(3).is_none());
-        let second = ring.find_sent(PacketId::new(65_535).expect("not zero")).expect("sent");
-        assert_eq!(ring.complete(second), MessageId(2));
-        assert_eq!(ring.next_to_send(3).map(|e| e.message), Some(MessageId(4)));
-        ring.note_sent();
-        let third = ring.find_sent(PacketId::FIRST).expect("sent");
-        assert_eq!(ring.complete(third), MessageId(3));
-        assert_eq!(ring.len(), 2);
-        ring.rewind();
-        assert_eq!(ring.next_to_send(9).map(|e| (e.message, e.progress)), Some((MessageId(1), Progress::Sent)));
-    }
-
-    #[test]
-    fn a_packet_identifier_that_is_not_in_flight_is_not_found() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        assert_eq!(ring.find_sent(PacketId::FIRST), None);
-        let waiting = entry(&ring, 1, Progress::Waiting);
-        ring.push(waiting);
-        assert_eq!(ring.find_sent(PacketId::FIRST), None);
-    }
-
-    #[test]
-    fn identifiers_with_gaps_are_found_after_a_restart() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        for id in [5, 9, 11] {
-            ring.remember(MessageId(id), 10, 9, PacketId::new(id as u16 + 1));
-        }
-        assert_eq!(ring.supply(&[5, 9, 11].map(stored), |_| true), []);
-        while ring.next_to_send(9).is_some() {
-            ring.note_sent();
-        }
-        let index = ring.find_sent(PacketId::new(11).expect("not zero")).expect("sent");
-        assert_eq!(ring.complete(index), MessageId(11));
-        assert_eq!(ring.next_packet_id().get(), 12);
-    }
-
-    #[test]
-    fn messages_from_the_store_reach_the_window() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        for id in [3, 5, 8] {
-            ring.push_waiting(waiting(id));
-        }
-        assert!(ring.wants_queue(9) && ring.next_to_send(9).is_none());
-        assert_eq!(ring.wanted(2, MessageId(9)), [MessageId(3), MessageId(5)]);
-        assert_eq!(ring.wanted(3, MessageId(5)), [MessageId(3)]);
-        let missing = [(MessageId(3), None), (MessageId(5), None)];
-        let lost = ring.supply(&missing, |id| id < MessageId(5));
-        assert_eq!(lost, [MessageId(3)], "what is not committed is not lost");
-        assert_eq!(ring.supply(&[stored(5)], |_| true), []);
-        assert_eq!(ring.next_to_send(1).map(|e| e.message), Some(MessageId(5)));
-        assert_eq!(ring.len(), 2);
-    }
-
-    #[test]
-    fn what_a_restart_knows_decides_how_a_delivery_goes_on() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        let state = SessionState { received: vec![MessageId(4)], ..SessionState::default() };
-        ring.resume(&state);
-        for id in [4, 5, 6] {
-            ring.remember(MessageId(id), 10, 2, None);
-        }
-        ring.supply(&[4, 5, 6].map(stored), |_| true);
-        let progress: Vec<_> = ring.entries.iter().map(|entry| entry.progress).collect();
-        assert_eq!(progress, [Progress::Received, Progress::Sent, Progress::Waiting]);
-    }
-
-    #[test]
-    fn what_was_dropped_is_told_in_few_ranges() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        let sent = entry(&ring, 1, Progress::Sent);
-        ring.push(sent);
-        for id in 2..=50 {
-            ring.push_waiting(waiting(id));
-        }
-        for id in 2..=40 {
-            assert_eq!(ring.drop_oldest_waiting(), Some(MessageId(id)));
-        }
-        ring.supply(&[stored(41)], |_| true);
-        ring.next_to_send(9).expect("room");
-        ring.note_sent();
-        assert_eq!(ring.drop_oldest_waiting(), Some(MessageId(42)));
-        let mut state = SessionState::default();
-        ring.tell(&mut state);
-        assert_eq!(state.first, MessageId(1));
-        assert_eq!(state.done, [(MessageId(2), MessageId(40)), (MessageId(42), MessageId(42))]);
-        assert!(state.is_done(MessageId(7)) && !state.is_done(MessageId(41)));
-        let first = ring.find_sent(PacketId::FIRST).expect("sent");
-        ring.complete(first);
-        let mut state = SessionState::default();
-        ring.tell(&mut state);
-        assert_eq!((state.first, state.done), (MessageId(41), vec![(MessageId(42), MessageId(42))]));
-    }
-
-    #[test]
-    fn a_packet_identifier_in_flight_is_not_given_to_another_message() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        let sent = entry(&ring, 1, Progress::Sent);
-        ring.push(sent);
-        for id in 2..=65_536 {
-            ring.push_waiting(waiting(id));
-        }
-        for _ in 2..65_536 {
-            ring.drop_oldest_waiting();
-        }
-        let mut same = stored(65_536);
-        same.1.as_mut().expect("there").receiver.packet_id = PacketId::FIRST;
-        ring.supply(&[same], |_| true);
-        assert!(ring.next_to_send(9).is_none());
-        let first = ring.find_sent(PacketId::FIRST).expect("sent");
-        ring.complete(first);
-        assert!(ring.next_to_send(9).is_some());
-    }
-
-    #[test]
-    fn a_lost_connection_leaves_nothing_in_memory_that_the_store_has() {
-        let mut ring = Outgoing::new(PacketId::FIRST);
-        ring.push_waiting(waiting(1));
-        ring.supply(&[stored(1)], |_| true);
-        ring.rewind();
-        assert!(ring.entries.iter().all(|entry| entry.body.is_none()));
-        assert_eq!(ring.wanted(9, MessageId(9)), [MessageId(1)]);
     }
 }

@@ -5,7 +5,7 @@
 //! The index runs of the store hold the same coding, see [`Packed`].
 
 use super::ids::MessageId;
-use super::subscriptions::FilterId;
+use super::subscriptions::ShareId;
 use std::collections::VecDeque;
 
 /// A message that waits.
@@ -15,8 +15,8 @@ pub struct Waiting {
     pub id: MessageId,
     /// Bytes it counts for.
     pub size: u32,
-    /// The shared subscription it came by, or [`FilterId::NONE`].
-    pub share: FilterId,
+    /// The shared subscription it came by, or [`ShareId::NONE`].
+    pub share: ShareId,
 }
 
 /// What the next message is told as a difference from.
@@ -31,7 +31,7 @@ impl Cursor {
     fn encode(&mut self, waiting: Waiting, out: &mut impl Extend<u8>) {
         let mut bytes = Scratch::default();
         let difference = i64::from(waiting.size) - i64::from(self.size);
-        let is_shared = waiting.share != FilterId::NONE;
+        let is_shared = waiting.share != ShareId::NONE;
         bytes.put(waiting.id.0.saturating_sub(self.id.0));
         // Small in both directions: the sign in the lowest bit.
         bytes.put((difference << 1 ^ difference >> 63).cast_unsigned() << 1 | u64::from(is_shared));
@@ -50,7 +50,7 @@ impl Cursor {
         let (folded, is_shared) = (code >> 1, code & 1 == 1);
         let difference = (folded >> 1).cast_signed() ^ -(folded & 1).cast_signed();
         let size = i64::from(self.size).wrapping_add(difference).cast_unsigned() as u32;
-        let share = if is_shared { FilterId(varint(bytes)? as u32) } else { FilterId::NONE };
+        let share = if is_shared { ShareId(varint(bytes)? as u32) } else { ShareId::NONE };
         *self = Cursor { id, size };
         Some(Waiting { id, size, share })
     }
@@ -199,7 +199,7 @@ impl Packed {
 
     /// Appends a message. What shared subscription it came by is not kept.
     pub fn push(&mut self, id: MessageId, size: u32) {
-        self.back.encode(Waiting { id, size, share: FilterId::NONE }, &mut self.bytes);
+        self.back.encode(Waiting { id, size, share: ShareId::NONE }, &mut self.bytes);
     }
 
     /// The bytes.
@@ -218,7 +218,7 @@ impl Packed {
 mod tests {
     use super::*;
 
-    fn waiting(id: u64, size: u32, share: FilterId) -> Waiting {
+    fn waiting(id: u64, size: u32, share: ShareId) -> Waiting {
         Waiting { id: MessageId(id), size, share }
     }
 
@@ -226,7 +226,7 @@ mod tests {
     fn messages_leave_a_queue_as_they_came() {
         let all: Vec<_> = (1..2000_u64)
             .map(|n| {
-                waiting(n * n, (n * 37 % 5_000) as u32, if n % 7 == 0 { FilterId(n as u32) } else { FilterId::NONE })
+                waiting(n * n, (n * 37 % 5_000) as u32, if n % 7 == 0 { ShareId(n as u32) } else { ShareId::NONE })
             })
             .collect();
         let mut queue = Queue::default();
@@ -245,7 +245,7 @@ mod tests {
     fn a_message_of_usual_size_costs_few_bytes() {
         let mut queue = Queue::default();
         for n in 1..=1000 {
-            queue.push(waiting(n * 1000, 121, FilterId::NONE));
+            queue.push(waiting(n * 1000, 121, ShareId::NONE));
         }
         assert!(queue.bytes.len() <= 3_001, "{} bytes for 1,000 messages", queue.bytes.len());
     }
@@ -255,12 +255,12 @@ mod tests {
         let mut queue = Queue::default();
         let ids = |queue: &Queue| queue.unindexed().map(|w| w.id.0).collect::<Vec<_>>();
         for n in 1..=4 {
-            queue.push(waiting(n, 9, FilterId::NONE));
+            queue.push(waiting(n, 9, ShareId::NONE));
         }
         queue.mark_indexed();
         assert!(ids(&queue).is_empty());
-        queue.push(waiting(7, 5, FilterId::NONE));
-        queue.push(waiting(9, 5, FilterId::NONE));
+        queue.push(waiting(7, 5, ShareId::NONE));
+        queue.push(waiting(9, 5, ShareId::NONE));
         queue.pop();
         assert_eq!(ids(&queue), [7, 9]);
         for _ in 0..4 {
@@ -268,14 +268,14 @@ mod tests {
         }
         assert_eq!(ids(&queue), [9]);
         queue.pop();
-        queue.push(waiting(12, 5, FilterId::NONE));
+        queue.push(waiting(12, 5, ShareId::NONE));
         assert_eq!(ids(&queue), [12]);
     }
 
     #[test]
     fn what_was_packed_is_appended_as_it_is() {
         let mut queue = Queue::default();
-        queue.push(waiting(900, 3, FilterId::NONE));
+        queue.push(waiting(900, 3, ShareId::NONE));
         let mut packed = Packed::new(MessageId(1_000));
         let all = [(1_001, 7), (1_500, 0), (70_000, 9)];
         for (id, size) in all {
@@ -284,7 +284,7 @@ mod tests {
         let mut told = vec![];
         queue.append(&packed.into_bytes(), MessageId(1_000), |waiting| told.push(waiting.id.0));
         assert_eq!(told, [1_001, 1_500, 70_000]);
-        queue.push(waiting(70_001, 5, FilterId::NONE));
+        queue.push(waiting(70_001, 5, ShareId::NONE));
         let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|w| (w.id.0, w.size)).collect();
         assert_eq!(left, [(900, 3), (1_001, 7), (1_500, 0), (70_000, 9), (70_001, 5)]);
     }

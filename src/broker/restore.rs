@@ -56,7 +56,7 @@ impl Broker {
             replaying: vec![],
             access: None,
             authenticating: 0,
-            store: StoreSide::new(&memory),
+            store: StoreSide { inflight: memory.inflight.max(limits.inflight), ..StoreSide::new(&memory) },
             orphans: super::Orphans::default(),
             counters: Counters::default(),
             loads: super::Loads::default(),
@@ -202,7 +202,7 @@ impl Broker {
     /// Enters the messages of an index run; tells how many are still wanted.
     fn remember_run(&mut self, run: &Run, keys: &Keys, states: &States<'_>) -> usize {
         let first_block = run.since.0 / BLOCK_MESSAGES;
-        let (first, inflight) = (self.first_packet_id(), usize::from(self.limits.inflight));
+        let (first, inflight) = (self.first_packet_id(), usize::from(self.store.inflight));
         // Counted here first: a look into the table of blocks for each message would take longer than all the rest.
         let mut live = vec![0_u32; (run.upto.0 / BLOCK_MESSAGES - first_block + 1) as usize];
         let mut queued = 0;
@@ -262,7 +262,7 @@ impl Broker {
         if state.is_some_and(|state| state.is_done(id)) {
             return false;
         }
-        let (first, inflight) = (self.first_packet_id(), usize::from(self.limits.inflight));
+        let (first, inflight) = (self.first_packet_id(), usize::from(self.store.inflight));
         let session = self.sessions.at_mut(key);
         let is_first = session.outgoing.is_none();
         let outgoing = session.outgoing(first);
@@ -289,6 +289,7 @@ impl StoreSide {
             completed: 0,
             sweep: None,
             first_of_run: memory.next_message,
+            inflight: memory.inflight,
             dirty_sessions: vec![],
             waiting: vec![],
             dirty_retained: std::collections::BTreeSet::new(),

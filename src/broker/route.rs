@@ -10,7 +10,7 @@ use super::message::{Message, Parts};
 use super::outgoing::{Entry, Outgoing, Progress};
 use super::publish::Publication;
 use super::queue::Waiting;
-use super::subscriptions::{FilterId, Subscriber};
+use super::subscriptions::{ShareId, Subscriber};
 use super::{Broker, Scratch, StoreFault};
 use crate::access::Action;
 use crate::base::Moment;
@@ -28,8 +28,8 @@ pub(super) struct Target {
     identifier: u32,
     /// Whether several subscriptions matched.
     overlaps: bool,
-    /// The shared subscription it is chosen from, or [`FilterId::NONE`].
-    share: FilterId,
+    /// The shared subscription it is chosen from, or [`ShareId::NONE`].
+    share: ShareId,
 }
 
 /// Bytes of a subscription identifier property at most, with what it can add to the lengths before it.
@@ -299,7 +299,7 @@ impl Broker {
         let retain = entry.retain;
         if has_room || (live.is_some() && outgoing.takes_entry(LOAD_WINDOW)) {
             entry.message = fan.id;
-            if !sends || target.share != FilterId::NONE {
+            if !sends || target.share != ShareId::NONE {
                 // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
                 // mean this message to a client that received it.
                 entry.body = Some(fan.shared(source));
@@ -338,7 +338,7 @@ impl Broker {
             }
             entry.body = Some(fan.shared(source));
         }
-        if target.share != FilterId::NONE {
+        if target.share != ShareId::NONE {
             entry.body = Some(fan.shared(source));
         }
         outgoing.push(entry);
@@ -437,12 +437,12 @@ impl Target {
             retain_as_published: subscriber.options.retain_as_published,
             identifier: subscriber.identifier,
             overlaps: false,
-            share: FilterId::NONE,
+            share: ShareId::NONE,
         }
     }
 
     /// A member of a shared subscription.
-    pub(super) fn of_share(member: &Subscriber, share: FilterId) -> Target {
+    pub(super) fn of_share(member: &Subscriber, share: ShareId) -> Target {
         Target { share, ..Target::of(member) }
     }
 
@@ -465,7 +465,7 @@ fn merge(targets: &mut Vec<Target>) {
     targets.sort_unstable_by_key(|target| (target.session, target.share));
     targets.dedup_by(|next, first| {
         // A shared subscription delivers a copy of its own.
-        if next.session != first.session || next.share != FilterId::NONE || first.share != FilterId::NONE {
+        if next.session != first.session || next.share != ShareId::NONE || first.share != ShareId::NONE {
             return false;
         }
         first.qos = first.qos.max(next.qos);

@@ -8,7 +8,7 @@ use super::message::{Message, Parts};
 use super::outgoing::Entry;
 use super::publish::Publication;
 use super::route::Target;
-use super::subscriptions::{FilterId, Subscriber};
+use super::subscriptions::{FilterId, ShareId, Subscriber};
 use crate::access::Action;
 use crate::base::Moment;
 use crate::mqtt::QoS;
@@ -41,7 +41,7 @@ impl Broker {
                 break;
             }
         }
-        best.map(|(_, member)| Target::of_share(member, filter))
+        best.map(|(_, member)| Target::of_share(member, self.subscriptions.share_of(filter)))
     }
 
     fn fitness(&self, member: &Subscriber, topic: &str, qos: QoS) -> Option<Fitness> {
@@ -60,9 +60,10 @@ impl Broker {
 
     /// A member's session ended: its QoS 1 messages that are not acknowledged go to another member. A QoS 2
     /// message may have arrived, so it stays where it was ([MQTT-4.8.2-5]).
-    pub(super) fn share_again(&mut self, now: Moment, entries: &[(FilterId, Arc<Message>)]) {
-        for (filter, message) in entries {
-            let Some(target) = self.choose_member(*filter, message.topic(), message.qos) else { continue };
+    pub(super) fn share_again(&mut self, now: Moment, entries: &[(ShareId, Arc<Message>)]) {
+        for (share, message) in entries {
+            let Some(filter) = self.subscriptions.find_share(*share) else { continue };
+            let Some(target) = self.choose_member(filter, message.topic(), message.qos) else { continue };
             let parts = Parts { retain: false, ..message.parts() };
             if !parts.is_expired(now) {
                 let nobody = Publication { session: None, answer: None, store_retained: false, must_be_kept: false };
@@ -72,13 +73,14 @@ impl Broker {
     }
 
     /// What [`share_again`](Broker::share_again) has to do for a session.
-    pub(super) fn shared_entries<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(FilterId, Arc<Message>)> {
-        let shared = entries.filter(|entry| entry.share != FilterId::NONE && entry.qos == QoS::AtLeastOnce);
+    pub(super) fn shared_entries<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<(ShareId, Arc<Message>)> {
+        let shared = entries.filter(|entry| entry.share != ShareId::NONE && entry.qos == QoS::AtLeastOnce);
         shared.filter_map(|entry| Some((entry.share, entry.body.clone()?))).collect()
     }
 
     /// The identifier of a member's shared subscription; 0 for none.
-    pub(super) fn share_identifier(&self, key: SessionKey, filter: FilterId) -> u32 {
+    pub(super) fn share_identifier(&self, key: SessionKey, share: ShareId) -> u32 {
+        let Some(filter) = self.subscriptions.find_share(share) else { return 0 };
         let members = self.subscriptions.subscribers(filter).iter();
         members.clone().find(|member| member.session == key).map_or(0, |member| member.identifier)
     }

@@ -11,6 +11,7 @@ use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{SharedFilter, TopicFilter};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 /// One session's subscription to one filter.
@@ -28,9 +29,14 @@ pub struct Subscriber {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FilterId(pub(super) u32);
 
-impl FilterId {
-    /// No filter.
-    pub const NONE: FilterId = FilterId(u32::MAX);
+/// A shared subscription from its first member to its last. A number is not used again for another, so that messages that
+/// outlive the group are not taken for those of the next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ShareId(pub(super) u32);
+
+impl ShareId {
+    /// No shared subscription.
+    pub const NONE: ShareId = ShareId(u32::MAX);
 }
 
 #[derive(Debug)]
@@ -54,6 +60,7 @@ struct Sharing {
 
 #[derive(Clone, Copy, Debug)]
 struct Share {
+    id: ShareId,
     inner: FilterId,
     turn: u32,
 }
@@ -94,6 +101,9 @@ pub struct Subscriptions {
     filters: Vec<Filter>,
     free_filters: Vec<u32>,
     by_text: HashTable<u32>,
+    /// Shared subscriptions, and the number the last one got.
+    shares: BTreeMap<ShareId, FilterId>,
+    last_share: u32,
     nodes: Vec<Node>,
     free_nodes: Vec<u32>,
     edges: HashTable<u32>,
@@ -108,6 +118,8 @@ impl Default for Subscriptions {
             filters: vec![],
             free_filters: vec![],
             by_text: HashTable::new(),
+            shares: BTreeMap::new(),
+            last_share: 0,
             nodes: vec![Node::default()],
             free_nodes: vec![],
             edges: HashTable::new(),
@@ -143,7 +155,17 @@ impl Subscriptions {
 
     /// How many shared subscriptions there are.
     pub fn shared_count(&self) -> usize {
-        self.filters.iter().filter(|filter| filter.share().is_some()).count()
+        self.shares.len()
+    }
+
+    /// A shared subscription that still has members.
+    pub fn find_share(&self, share: ShareId) -> Option<FilterId> {
+        self.shares.get(&share).copied()
+    }
+
+    /// Which shared subscription a filter is; [`ShareId::NONE`] if it is none.
+    pub fn share_of(&self, filter: FilterId) -> ShareId {
+        self.filters[filter.0 as usize].share().map_or(ShareId::NONE, |share| share.id)
     }
 
     /// Counts the turns of a shared subscription; tells the number of this one.
@@ -198,6 +220,7 @@ impl Subscriptions {
         filter.sharing = None;
         self.remove_filter(id.0);
         if let Some(share) = share {
+            self.shares.remove(&share.id);
             self.filters[share.inner.0 as usize].sharing().shared.retain(|&other| other != id);
             self.remove_if_unused(share.inner);
         }
@@ -259,9 +282,21 @@ impl Subscriptions {
         let inner = shared.filter.as_str();
         let inner = self.find(inner).unwrap_or_else(|| self.add_filter(inner));
         let id = self.add_text(text);
-        self.filters[id.0 as usize].sharing().share = Some(Share { inner, turn: 0 });
+        let share = self.new_share();
+        self.shares.insert(share, id);
+        self.filters[id.0 as usize].sharing().share = Some(Share { id: share, inner, turn: 0 });
         self.filters[inner.0 as usize].sharing().shared.push(id);
         id
+    }
+
+    fn new_share(&mut self) -> ShareId {
+        loop {
+            self.last_share = self.last_share.wrapping_add(1);
+            let share = ShareId(self.last_share);
+            if share != ShareId::NONE && !self.shares.contains_key(&share) {
+                return share;
+            }
+        }
     }
 
     fn add_filter(&mut self, text: &str) -> FilterId {
@@ -467,5 +502,17 @@ mod tests {
         assert_eq!(subscriptions.insert("a", changed), (id, false));
         assert_eq!(subscriptions.subscribers(id), [changed]);
         assert_eq!(subscriptions.count(), 1);
+    }
+
+    #[test]
+    fn a_shared_subscription_is_not_taken_for_one_that_is_gone() {
+        let mut subscriptions = Subscriptions::default();
+        let (old, _) = subscriptions.insert("$share/g/a", subscriber(1));
+        let share = subscriptions.share_of(old);
+        assert_eq!(subscriptions.find_share(share), Some(old));
+        subscriptions.remove(old, SessionKey(1));
+        let (new, _) = subscriptions.insert("$share/h/b", subscriber(2));
+        assert_eq!((subscriptions.find_share(share), subscriptions.shared_count()), (None, 1));
+        assert_ne!(subscriptions.share_of(new), share);
     }
 }

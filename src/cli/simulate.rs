@@ -71,7 +71,8 @@ pub fn run(args: &SimulateArgs) -> ExitCode {
     let Some((new, recorded)) = simulations.next() else { return ExitCode::from(EXIT_USAGE) };
     let old = simulations.next().map_or(recorded, |(old, _)| old);
     let show = |sign: char, deed: &Deed| {
-        println!("{sign} {}  {} = {}  (rule {})", zone.text(deed.at), deed.output, deed.value, deed.rule);
+        let pulse = deed.pulse.as_ref().map_or(String::new(), |pulse| format!(" for {pulse}"));
+        println!("{sign} {}  {} = {}{pulse}  (rule {})", zone.text(deed.at), deed.output, deed.value, deed.rule);
     };
     if args.all {
         for deed in &new {

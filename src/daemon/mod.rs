@@ -94,7 +94,7 @@ pub fn run(mut options: Options, started: impl FnOnce(&Started)) -> Result<(), D
     let limits = limits::of(&options.settings.broker.limits);
     limits::raise_file_limit(&limits, options.listeners.len());
     let ready = Arc::new(Ready::default());
-    let (store, replies, memory) = open_store(&options, &ready)?;
+    let (store, replies, memory) = open_store(&options, limits.inflight, &ready)?;
     let begin = Instant::now();
     let (mut broker, restored) = Broker::restore(limits, crate::base::Moment::START, memory);
     if options.files.is_some() {
@@ -156,11 +156,12 @@ type Replies = std::sync::mpsc::Receiver<crate::store::Reply>;
 
 fn open_store(
     options: &Options,
+    inflight: u16,
     ready: &Arc<Ready>,
 ) -> Result<(Store, Replies, crate::broker::change::Memory), DaemonError> {
     let (answers, replies) = sync_channel(REPLIES_WAITING);
     let wake = ready.clone();
-    let (store, memory) = Store::open(&options.data_directory, move |reply| {
+    let (store, memory) = Store::open(&options.data_directory, inflight, move |reply| {
         // The only error is that the heart has ended; then nobody waits for the answer.
         let _ = answers.send(reply);
         wake.wake();

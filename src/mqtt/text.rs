@@ -79,7 +79,7 @@ impl Scan {
         Scan {
             is_plain: bytes.iter().all(|byte| (0x20..0x7F).contains(byte)),
             has_wildcard: bytes.iter().any(|byte| matches!(byte, b'+' | b'#')),
-            separators: bytes.iter().filter(|&&byte| byte == b'/').count(),
+            separators: bytes.split(|&byte| byte == b'/').count() - 1,
         }
     }
 }

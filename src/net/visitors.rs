@@ -113,9 +113,10 @@ impl Visitors {
         let (place, is_refused) = pass.parts();
         let mut book = self.lock();
         let visitor = &mut book.visitors[place as usize];
-        match is_refused {
-            false => visitor.open -= 1,
-            true => visitor.refused -= 1,
+        if is_refused {
+            visitor.refused -= 1;
+        } else {
+            visitor.open -= 1;
         }
         if visitor.is_idle() && visitor.rate.whole <= Instant::now() {
             let address = visitor.address;
@@ -181,7 +182,7 @@ impl Pass {
     }
 
     /// The place of the visitor, and whether the visit is refused.
-    fn parts(&self) -> (u32, bool) {
+    fn parts(self) -> (u32, bool) {
         let number = self.0.get() - 1;
         (number >> 1, number & 1 == 1)
     }

@@ -37,6 +37,8 @@ pub struct Deed {
     pub output: String,
     /// What it was set to.
     pub value: String,
+    /// For how long, if it was a pulse: `20s`.
+    pub pulse: Option<String>,
     /// The rule.
     pub rule: String,
 }
@@ -45,6 +47,8 @@ pub struct Deed {
 pub struct Simulation {
     program: Arc<Program>,
     house: Option<House>,
+    /// Whether the rules have started: they do when all is told that was retained.
+    has_started: bool,
     deeds: Vec<Deed>,
     /// What rules did according to the recording.
     recorded: Vec<Deed>,
@@ -63,6 +67,7 @@ impl Simulation {
             states: states.collect(),
             commands: commands.collect(),
             house: None,
+            has_started: false,
             deeds: Vec::new(),
             recorded: Vec::new(),
             program: program.clone(),
@@ -72,6 +77,9 @@ impl Simulation {
     /// The next message of the recording.
     pub fn handle(&mut self, message: &Recorded) {
         let house = self.house.get_or_insert_with(|| House::silent(&self.program, message.at));
+        if !message.replayed && !std::mem::replace(&mut self.has_started, true) {
+            house.begin();
+        }
         house.pass(Duration::from_millis(u64::try_from(message.at - house.wall()).unwrap_or(0)));
         if let Some(output) = self.commands.get(&message.topic) {
             match deed(message, &self.program.outputs[usize::from(*output)].name) {
@@ -97,13 +105,15 @@ fn deed(message: &Recorded, output: &str) -> Option<Deed> {
     run.parse::<u64>().ok()?;
     let value = json.get("value")?;
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Some(Deed { at: message.at, output: output.to_owned(), value, rule: rule.to_owned() })
+    let pulse = json.get("pulse").and_then(|pulse| pulse.as_str()).map(str::to_owned);
+    Some(Deed { at: message.at, output: output.to_owned(), value, pulse, rule: rule.to_owned() })
 }
 
 /// What one list has and the other has not, in the order of time: `-` for the first, `+` for the second.
 pub fn differences<'d>(first: &'d [Deed], second: &'d [Deed]) -> Vec<(char, &'d Deed)> {
     let is_same = |one: &Deed, other: &Deed| {
         one.output == other.output
+            && one.pulse == other.pulse
             && Literal::of_payload(&one.value) == Literal::of_payload(&other.value)
             && (one.at - other.at).abs() <= SAME_WITHIN
     };

@@ -115,7 +115,7 @@ impl House {
             _ => Literal::Unknown,
         });
         let mut house = Self {
-            engine: Engine::new(program.clone(), now),
+            engine: Engine::new(program.clone(), now).without_pages(),
             moment: Moment::START,
             wall: begin,
             values: values.collect(),
@@ -133,11 +133,17 @@ impl House {
         house
     }
 
-    /// A house of which nothing is known, for a recording that tells it.
+    /// A house of which nothing is known but that its devices are there, for a recording that tells it. Its rules wait
+    /// for [`House::begin`].
     pub(super) fn silent(program: &Arc<Program>, at: i64) -> Self {
         let mut house = Self::new(program, at, &Literal::Unknown);
-        house.wake();
+        house.retained();
         house
+    }
+
+    /// The rules start.
+    pub(super) fn begin(&mut self) {
+        self.handle(Input::Started);
     }
 
     pub(super) fn wall(&self) -> i64 {
@@ -168,6 +174,12 @@ impl House {
 
     /// Devices come online with the values they have, and the engine starts.
     fn wake(&mut self) {
+        self.retained();
+        self.begin();
+    }
+
+    /// Tells what is retained.
+    fn retained(&mut self) {
         let program = self.program.clone();
         for device in &program.devices {
             let word = if self.offline.contains(device) { "offline" } else { "online" };
@@ -179,7 +191,6 @@ impl House {
                 self.tell(&spec.topic, &value.to_string(), true);
             }
         }
-        self.handle(Input::Started);
     }
 
     fn tell(&mut self, topic: &str, payload: &str, replayed: bool) {
@@ -237,7 +248,8 @@ impl House {
         };
         let id = text("id");
         let rule = id.rsplit_once('/').map_or("", |(rule, _)| rule).to_owned();
-        self.deeds.push(Deed { at: self.wall, output: output.to_owned(), value: text("value"), rule });
+        let pulse = Some(text("pulse")).filter(|pulse| !pulse.is_empty());
+        self.deeds.push(Deed { at: self.wall, output: output.to_owned(), value: text("value"), pulse, rule });
     }
 
     /// An output does what it is told.
@@ -304,7 +316,7 @@ impl House {
         self.wall += super::schedule::millis(off);
         self.moment = Moment::START;
         self.pulses.clear();
-        self.engine = Engine::new(self.program.clone(), self.now());
+        self.engine = Engine::new(self.program.clone(), self.now()).without_pages();
         for (of, record) in self.records.iter().filter(|(_, record)| !record.is_empty()) {
             self.engine.restore(*of, record);
         }

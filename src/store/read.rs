@@ -22,12 +22,18 @@ const SELECT_MESSAGE: &str =
 /// The columns of a message, in `msg` and in `retained`.
 const MESSAGE: &str = "topic, flags, payload, props, expiry";
 
-/// Reads what the broker needs to go on, and counts this start. Also begins the store's clock.
-pub fn memory(connection: &Connection) -> Result<(Memory, Clock), StoreError> {
+/// Reads what the broker needs to go on, and counts this start, in which `inflight` messages may be in flight to one
+/// client. Also begins the store's clock.
+pub fn memory(connection: &Connection, inflight: u16) -> Result<(Memory, Clock), StoreError> {
     let transaction = connection.unchecked_transaction()?;
     connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'boots'", [])?;
+    connection.execute(
+        "INSERT INTO meta VALUES('inflight', ?1) ON CONFLICT(key) DO UPDATE SET value = max(value, excluded.value)",
+        [inflight],
+    )?;
     let mut memory = Memory {
         boots: u32::try_from(meta(connection, "boots")?).unwrap_or(u32::MAX),
+        inflight: u16::try_from(meta(connection, "inflight")?).unwrap_or(u16::MAX),
         next_session: SessionNumber(u32::try_from(meta(connection, "next_session")?).unwrap_or(u32::MAX)),
         ..Memory::default()
     };

@@ -93,11 +93,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in a directory and starts its thread. `reply` is called on that thread; it must not wait.
+    /// Opens the store in a directory and starts its thread. `inflight` messages may be in flight to one client: the
+    /// next run has to know. `reply` is called on that thread; it must not wait.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn open(directory: &Path, reply: impl Fn(Reply) + Send + 'static) -> Result<(Store, Memory), StoreError> {
+    pub fn open(
+        directory: &Path,
+        inflight: u16,
+        reply: impl Fn(Reply) + Send + 'static,
+    ) -> Result<(Store, Memory), StoreError> {
         let directory = DataDirectory::open(directory)?;
         if let Err(error) = directory.settle_log() {
             // What of it cannot be read is found below.
@@ -105,7 +110,7 @@ impl Store {
         }
         salvage::finish_interrupted(&directory)?;
         let frames = Arc::new(AtomicI32::new(0));
-        let (connection, mut memory, clock) = open_or_salvage(&directory, &frames)?;
+        let (connection, mut memory, clock) = open_or_salvage(&directory, inflight, &frames)?;
         memory.damage = directory.damage_report().map(|report| report.display().to_string().into());
         let identity = directory.identity();
         let (requests, inbox) = sync_channel(REQUESTS);
@@ -164,6 +169,7 @@ impl Drop for Store {
 /// Opens the database and reads what the broker needs; what is damaged is set aside first.
 fn open_or_salvage(
     directory: &DataDirectory,
+    inflight: u16,
     frames: &Arc<AtomicI32>,
 ) -> Result<(Connection, Memory, Clock), StoreError> {
     if let Some(damage) = salvage::report_missing(directory)? {
@@ -171,7 +177,7 @@ fn open_or_salvage(
     }
     let read = || -> Result<_, StoreError> {
         let connection = open(directory, frames)?;
-        let (memory, clock) = read::memory(&connection)?;
+        let (memory, clock) = read::memory(&connection, inflight)?;
         Ok((connection, memory, clock))
     };
     match read() {

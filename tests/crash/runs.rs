@@ -63,7 +63,7 @@ impl Opened {
     fn open(directory: &Path) -> Result<(Self, Memory), String> {
         let (sender, replies) = sync_channel(100);
         let reply = move |reply| sender.send(reply).expect("the test listens");
-        let (store, memory) = Store::open(directory, reply).map_err(|error| error.to_string())?;
+        let (store, memory) = Store::open(directory, 10, reply).map_err(|error| error.to_string())?;
         Ok((Self { store, replies }, memory))
     }
 

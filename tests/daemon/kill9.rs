@@ -38,13 +38,15 @@ const PUBLISHERS: [Publisher; 4] = [
     Publisher { number: 3, version: Version::V5, window: 100 },
 ];
 
-/// Who reads what is published: always, or in one round of so many.
-const SUBSCRIBERS: [Subscriber; 5] = [
-    Subscriber { number: 0, version: Version::V311, qos: 2, awake_once_in: 1, receive_maximum: None },
-    Subscriber { number: 1, version: Version::V5, qos: 2, awake_once_in: 1, receive_maximum: Some(7) },
-    Subscriber { number: 2, version: Version::V5, qos: 1, awake_once_in: 2, receive_maximum: None },
-    Subscriber { number: 3, version: Version::V5, qos: 2, awake_once_in: 4, receive_maximum: None },
-    Subscriber { number: 4, version: Version::V311, qos: 2, awake_once_in: 10, receive_maximum: None },
+/// Who reads what is published: always, or in one round of so many. The last two share a subscription.
+const SUBSCRIBERS: [Subscriber; 7] = [
+    Subscriber { number: 0, version: Version::V311, qos: 2, awake_once_in: 1, receive_maximum: None, shares: false },
+    Subscriber { number: 1, version: Version::V5, qos: 2, awake_once_in: 1, receive_maximum: Some(7), shares: false },
+    Subscriber { number: 2, version: Version::V5, qos: 1, awake_once_in: 2, receive_maximum: None, shares: false },
+    Subscriber { number: 3, version: Version::V5, qos: 2, awake_once_in: 4, receive_maximum: None, shares: false },
+    Subscriber { number: 4, version: Version::V311, qos: 2, awake_once_in: 10, receive_maximum: None, shares: false },
+    Subscriber { number: 5, version: Version::V5, qos: 2, awake_once_in: 2, receive_maximum: Some(20), shares: true },
+    Subscriber { number: 6, version: Version::V311, qos: 2, awake_once_in: 3, receive_maximum: None, shares: true },
 ];
 
 #[test]
@@ -56,7 +58,9 @@ fn no_promise_is_broken_by_kill9() {
     // Kept unless all is well, for whoever has to find out what went wrong.
     let data = data_dir().keep();
     println!("data in {}", data.display());
-    let world = World::new(SUBSCRIBERS.map(|subscriber| Reader::new(subscriber.qos)).to_vec());
+    let alone = SUBSCRIBERS.iter().filter(|subscriber| !subscriber.shares);
+    let readers = alone.map(|subscriber| Reader::new(subscriber.qos)).chain([Reader::shared(2)]);
+    let world = World::new(readers.collect());
     std::thread::scope(|scope| {
         let _over = world.over_at_the_end();
         let daemon = Daemon::start_on(&data);

@@ -159,3 +159,28 @@ fn nobody_reads_or_writes_what_rules_remember() {
     let record = Message::new("$gatehouse/rule/light", "{}", 1);
     assert_eq!(stranger.publish(&record), 0x87);
 }
+
+/// The recording: a minute and a half of the demo house as it ran, with clicks, a long press, a command by hand and the
+/// door, written by `gatehouse sub -t 'home/#' -F %j`.
+#[test]
+fn a_recording_of_the_demo_house_shows_what_other_rules_would_do() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let data = data_dir();
+    let demo = std::fs::read_to_string(root.join("examples/demo/gatehouse.toml")).expect("the example");
+    let simulated = |name: &str, text: &str| {
+        let file = data.path().join(name);
+        std::fs::write(&file, text).expect("a writable directory");
+        let mut command = Command::new(binary());
+        command.arg("simulate").arg("--from").arg(root.join("tests/rules/recordings/demo.jsonl"));
+        let output = command.arg("--config").arg(file).output().expect("the binary starts");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (code, told) = simulated("same.toml", &demo);
+    assert_eq!((code, told.as_str()), (Some(0), "84 messages, 5 commands, 0 differences to before\n"));
+    let (code, told) = simulated("new.toml", &demo.replace("pulse = \"20s\"", "pulse = \"10s\""));
+    assert_eq!(code, Some(1), "{told}");
+    for line in ["- 2026-11-24 21:59:50  blind/up = true for 20s", "+ 2026-11-24 21:59:50  blind/up = true for 10s"] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(told.contains("down = true for 10s") && !told.contains("= false"), "{told}");
+}

@@ -87,6 +87,19 @@ async fn the_examples_are_told_as_the_golden_files_say() {
     }
 }
 
+/// What the machine that runs the tests tells of itself shows only when it is read.
+#[tokio::test]
+async fn a_device_that_learns_its_properties_is_told_with_them() {
+    let text = "schema = 1\n[gateway]\nid = \"gw1\"\ntopics = { base = \"home\", home_assistant = true }\n\
+                [device.board]\ndriver = \"system\"\nevery = \"1s\"\n";
+    let found = discoveries(text, 1).await;
+    let payload = &found["homeassistant/device/gatehouse_gw1_board/config"];
+    check_against_the_documentation("homeassistant/device/gatehouse_gw1_board/config", payload);
+    for id in ["load", "disk_free", "uptime"] {
+        assert_eq!(payload["components"][id]["platform"], "sensor", "{payload}");
+    }
+}
+
 /// Every command topic that is advertised is one that the device listens to: it answers even to nonsense.
 #[tokio::test]
 async fn every_advertised_command_topic_is_answered() {

@@ -185,9 +185,10 @@ impl Card {
         self.keep(&group);
     }
 
-    /// What a restart reads.
-    pub fn remember(&mut self) -> Memory {
+    /// What a restart reads that lets so many messages be in flight.
+    pub fn remember(&mut self, inflight: u16) -> Memory {
         self.memory.boots += 1;
+        self.memory.inflight = self.memory.inflight.max(inflight);
         let mut memory = copy(&self.memory);
         let upto = memory.runs.last().map_or(MessageId::NONE, |run| run.upto);
         let rows = memory.messages.iter().map(|(id, _, _)| *id).chain(memory.states.iter().map(|(id, _)| *id));
@@ -238,6 +239,7 @@ fn copy(memory: &Memory) -> Memory {
     Memory {
         damage: None,
         boots: memory.boots,
+        inflight: memory.inflight,
         next_session: memory.next_session,
         next_message: memory.next_message,
         sessions: memory.sessions.clone(),

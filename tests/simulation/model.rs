@@ -35,6 +35,8 @@ pub enum Kind {
     Replay,
     /// It came to this one of several sessions.
     Shared,
+    /// It was meant for a session that may have ended since.
+    Ghost,
 }
 
 /// One message that a session is to get.
@@ -52,6 +54,8 @@ struct Owed {
     was_sent: bool,
     /// Nobody was promised that it arrives.
     may_vanish: bool,
+    /// Its publisher was told that it is taken.
+    is_promised: bool,
     /// A power cut may have forgotten how far it had come.
     may_repeat: bool,
     /// When it came, among all messages that came.
@@ -74,6 +78,8 @@ struct Session {
     connection: Option<u64>,
     /// When it is gone at the earliest and at the latest.
     expires: Option<(Micros, Micros)>,
+    /// When it would have been gone, while CONNACK has not left: the card may still have that.
+    unconfirmed_expiry: Option<Micros>,
     /// When it would have been gone if the power had not been cut.
     expired_before_cut: Option<Micros>,
     subscriptions: BTreeMap<String, Fact<Option<Subscription>>>,
@@ -100,6 +106,8 @@ struct Connection {
     session: usize,
     window: usize,
     is_open: bool,
+    /// A message was refused without a word: only acknowledgements are taken.
+    is_refused: bool,
     /// CONNACK left.
     is_welcome: bool,
     welcome_at: Micros,
@@ -121,7 +129,8 @@ struct Published {
     /// Its payload is empty, so it cannot say its number.
     is_empty: bool,
     expires: Option<Micros>,
-    is_acknowledged: bool,
+    /// When the copy before this one expires, if the publisher sent it again; else the same.
+    expires_before: Option<Micros>,
     has_readers: bool,
     /// The change of a retained message it made.
     retained: Option<u64>,
@@ -129,6 +138,7 @@ struct Published {
 
 /// A message for one of several sessions.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 struct Share {
     number: u32,
     filter: String,
@@ -138,6 +148,7 @@ struct Share {
     /// The session of a member ended, perhaps with the message.
     member_ended: bool,
     may_vanish: bool,
+    is_promised: bool,
     is_repeated: bool,
 }
 
@@ -199,6 +210,11 @@ impl Model {
         }
     }
 
+    /// So many messages may be in flight to a client from now on; there may be more from before.
+    pub fn lets_fly(&mut self, inflight: usize) {
+        self.bounds.inflight = self.bounds.inflight.max(inflight);
+    }
+
     fn breaks(&mut self, what: impl std::fmt::Display) {
         self.broken.push(format!("at {}.{:06} s: {what}", self.now / 1_000_000, self.now % 1_000_000));
     }
@@ -237,8 +253,6 @@ impl Model {
     /// Everything was healed and everybody came: is there anything that was confirmed and did not arrive?
     pub fn end(&mut self) {
         let mut lost = vec![];
-        // A client of 3.1.1 that the broker closes for each message it sends again, because a full queue refuses it,
-        // never comes far enough to take what waits for it. It keeps what it was promised, and nobody sees it.
         let is_here = |session: usize| {
             let serial = self.sessions[session].connection;
             serial.is_some_and(|serial| self.connections[&serial].is_ready())
@@ -287,7 +301,10 @@ impl Model {
             let message = &self.published[&owed.number];
             let is_expired = message.is_empty || message.expires.is_some_and(|at| at <= self.now);
             let is_open = owed.qos > 0 && owed.state != State::Done && !owed.may_vanish;
-            owed.kind != Kind::Replay && is_open && !is_expired
+            // What a member of a shared subscription left behind goes to another, full or not: it was promised.
+            let is_inherited = || self.shares.iter().any(|share| share.number == owed.number && share.member_ended);
+            let is_counted = owed.kind != Kind::Replay && (owed.kind != Kind::Shared || !is_inherited());
+            is_counted && is_open && !is_expired
         };
         // Of what the publisher sent again nobody can say which is done.
         let is_clear =

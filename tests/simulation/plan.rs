@@ -30,7 +30,7 @@ impl Plan {
     pub fn new(random: &mut Random) -> Self {
         let one_of = |random: &mut Random, of: &[u64]| of[random.within(0..of.len() as u64) as usize];
         let limits = Limits {
-            inflight: one_of(random, &[1, 3, 1_000]) as u16,
+            inflight: inflight(random),
             queue_messages: one_of(random, &[4, 12, 100_000, 100_000]) as u32,
             queue_full: match random.within(0..3) {
                 0 => QueueFull::Refuse,
@@ -52,6 +52,11 @@ impl Plan {
             is_rough: !random.once_in(4),
         }
     }
+}
+
+/// Messages that may be in flight to a client.
+pub fn inflight(random: &mut Random) -> u16 {
+    [1, 3, 1_000][random.within(0..3) as usize]
 }
 
 /// A CONNECT, and its will with the number of its message.

@@ -332,7 +332,11 @@ impl World {
         if self.broker.is_some() {
             return;
         }
-        let memory = self.card.remember();
+        if self.plan.is_rough && self.random.once_in(3) {
+            self.plan.limits.inflight = plan::inflight(&mut self.random);
+        }
+        let memory = self.card.remember(self.plan.limits.inflight);
+        self.model.lets_fly(usize::from(self.plan.limits.inflight));
         let (mut broker, _) = Broker::restore(self.plan.limits, self.moment(), memory);
         broker.set_index_bytes(self.plan.index_bytes);
         self.broker = Some(broker);

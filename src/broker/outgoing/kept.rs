@@ -4,7 +4,7 @@ use super::{Outgoing, Progress, Resumed};
 use crate::broker::change::{Segment, SessionState};
 use crate::broker::ids::MessageId;
 use crate::broker::queue::{Packed, Waiting};
-use crate::broker::subscriptions::FilterId;
+use crate::broker::subscriptions::ShareId;
 use crate::mqtt::PacketId;
 
 impl Outgoing {
@@ -65,7 +65,7 @@ impl Outgoing {
         if self.open < inflight {
             self.resumed.get_or_insert_default().sent_until = id;
         }
-        self.restore(Waiting { id, size, share: FilterId::NONE });
+        self.restore(Waiting { id, size, share: ShareId::NONE });
         self.next_packet_id = next.unwrap_or(self.next_packet_id);
     }
 

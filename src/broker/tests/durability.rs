@@ -173,6 +173,34 @@ fn a_full_queue_refuses_the_publisher() {
     assert_eq!(bench.got(0), expected);
 }
 
+/// A client of 3.1.1 that is subscribed to what it publishes, and sends a refused message again before anything else.
+#[test]
+fn a_client_whose_own_queue_is_full_takes_what_waits_before_it_is_closed() {
+    let mut bench = Bench::with(Limits { queue_messages: 2, ..Limits::default() });
+    bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+    bench.connect(1, "reader", Version::V311);
+    bench.subscribe(1, "#", QoS::AtLeastOnce);
+    bench.lose(1);
+    bench.publish(0, "a", "1", QoS::AtLeastOnce, 1);
+    bench.publish(0, "a", "2", QoS::AtLeastOnce, 2);
+    let waiting = bench.connect(1, "reader", Version::V311);
+    bench.publish(1, "a", "own", QoS::AtLeastOnce, 9);
+    bench.publish(1, "a", "after it", QoS::AtLeastOnce, 10);
+    for got in waiting {
+        if let Got::Publish { id, .. } = got {
+            bench.ack(1, Puback, id);
+        }
+    }
+    assert_eq!((bench.got(1), bench.is_open(1)), (vec![], true), "nothing that came after a refused message is taken");
+    bench.pass(Duration::from_secs(1));
+    assert!(!bench.is_open(1));
+    bench.connect(1, "reader", Version::V311);
+    bench.publish(1, "a", "own", QoS::AtLeastOnce, 9);
+    let got = bench.got(1);
+    let is_delivery = |got: &&Got| matches!(got, Got::Publish { payload, .. } if payload == "own");
+    assert_eq!(got.iter().filter(is_delivery).count(), 1, "{got:?}");
+}
+
 #[test]
 fn a_full_queue_drops_where_the_configuration_wants_it_and_counts() {
     for (queue_full, expected) in [(QueueFull::DropOldest, ["2", "3"]), (QueueFull::DropNewest, ["1", "2"])] {
@@ -306,4 +334,44 @@ fn that_a_session_is_present_is_told_when_a_power_cut_cannot_take_it() {
     assert_eq!(bench.connect(2, "new", Version::V311), []);
     bench.commit();
     assert_eq!(bench.got(2), [Got::Connack { present: true, reason: SUCCESS }]);
+}
+
+#[test]
+fn what_was_sent_before_a_restart_is_marked_though_fewer_may_be_in_flight_now() {
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.commits = true;
+    for id in 1..=3 {
+        bench.publish(0, "a", &id.to_string(), QoS::AtLeastOnce, id);
+    }
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.got(1).len(), 3);
+    bench.restart_with(Limits { inflight: 1, ..Limits::default() });
+    let mut dups = vec![];
+    let mut got = bench.connect(1, "reader", Version::V311);
+    while let Some(Got::Publish { dup, id, .. }) = got.iter().find(|got| matches!(got, Got::Publish { .. })) {
+        dups.push(*dup);
+        bench.ack(1, Puback, *id);
+        got = bench.got(1);
+    }
+    assert_eq!(dups, [true, true, true]);
+}
+
+#[test]
+fn a_card_that_stalls_is_told_and_so_is_its_end() {
+    let states = |got: Vec<Got>| -> Vec<String> {
+        let payload = |got| if let Got::Publish { payload, .. } = got { Some(payload) } else { None };
+        got.into_iter().filter_map(payload).collect()
+    };
+    let mut bench = pair(Version::V5, QoS::AtLeastOnce);
+    bench.connect(2, "watcher", Version::V5);
+    bench.subscribe(2, "$SYS/gatehouse/store/state", QoS::AtMostOnce);
+    assert_eq!(states(bench.got(2)), ["ok"]);
+    bench.lose(1);
+    bench.publish(0, "a", "x", QoS::AtLeastOnce, 7);
+    bench.pass(Duration::from_secs(13));
+    assert_eq!((states(bench.got(2)), bench.got(0)), (vec!["slow".to_owned()], vec![]));
+    bench.commit();
+    assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+    bench.pass(Duration::from_secs(11));
+    assert_eq!(states(bench.got(2)), ["ok"]);
 }

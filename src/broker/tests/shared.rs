@@ -95,3 +95,25 @@ fn a_shared_subscription_delivers_beside_an_ordinary_one() {
     bench.publish(0, "a", "x", QoS::AtMostOnce, 0);
     assert_eq!(payloads(&bench.got(1)), ["x", "x"]);
 }
+
+/// A session ends while the store reads what it had asked for: that is not the answer to what is asked for its members.
+#[test]
+fn what_an_ended_session_had_asked_for_goes_to_nobody_else() {
+    let mut bench = Bench::new();
+    bench.connect_with(0, "p", Version::V5, |connect| connect.clean_start = true);
+    bench.connect(7, "away", Version::V311);
+    bench.subscribe(7, "a", QoS::AtLeastOnce);
+    bench.subscribe(7, "$share/g/b", QoS::AtLeastOnce);
+    bench.lose(7);
+    bench.publish(0, "a", "own", QoS::AtLeastOnce, 1);
+    bench.publish(0, "b", "shared", QoS::AtLeastOnce, 2);
+    bench.connect(1, "other", Version::V311);
+    bench.subscribe(1, "$share/g/b", QoS::AtLeastOnce);
+    bench.commits = false;
+    bench.subscribe(1, "c", QoS::AtLeastOnce);
+    bench.connect(7, "away", Version::V311);
+    bench.connect_with(8, "away", Version::V311, |connect| connect.clean_start = true);
+    bench.commits = true;
+    bench.commit();
+    assert_eq!(payloads(&bench.got(1)), ["shared"]);
+}

@@ -159,6 +159,7 @@ impl Disk {
         let rows = memory.messages.iter().map(|(id, _, _)| *id).chain(memory.states.iter().map(|(id, _)| *id));
         Memory {
             boots: memory.boots + 1,
+            inflight: memory.inflight,
             next_session: memory.next_session,
             damage: None,
             ends: memory.ends.clone(),
@@ -188,7 +189,7 @@ impl Bench {
             commits: true,
             pending: None,
             loads: vec![],
-            disk: Disk::default(),
+            disk: Disk { memory: Memory { inflight: limits.inflight, ..Memory::default() }, ..Disk::default() },
             received: BTreeMap::new(),
             versions: BTreeMap::new(),
             closed: vec![],
@@ -208,6 +209,7 @@ impl Bench {
     pub fn restart_with(&mut self, limits: Limits) {
         let memory = self.disk.remembered();
         self.disk.memory.boots += 1;
+        self.disk.memory.inflight = memory.inflight.max(limits.inflight);
         (self.broker, _) = Broker::restore(limits, self.now, memory);
         self.pending = None;
         self.loads.clear();

@@ -73,6 +73,8 @@ pub(super) struct Door {
     remembered: Vec<String>,
     /// Outputs by the topic on which their controllers give signs of life.
     heartbeats: Vec<(String, String)>,
+    /// The first levels of all topics.
+    base: String,
     /// What Home Assistant is told, and where, if it is.
     discovery: Option<(String, String)>,
     journal: Journal,
@@ -116,8 +118,8 @@ impl Door {
         door.remembered = remembered.map(|(id, _)| id.clone()).collect();
         let gateway = &house.settings.gateway;
         if gateway.home_assistant {
-            let payload = discovery(&gateway.base, meta, env!("CARGO_PKG_VERSION"));
-            door.discovery = Some((discovery_topic(&gateway.id, &device.id), payload));
+            door.discovery = Some((discovery_topic(&gateway.id, &device.id), String::new()));
+            door.discover(meta);
         }
         door.retain(door.topics.availability(), "offline")?;
         door.retain(door.topics.meta(), meta.to_json())?;
@@ -138,8 +140,19 @@ impl Door {
     /// the availability speaks.
     fn introduce(&mut self) -> Result<(), DriverError> {
         let Some((topic, payload)) = self.discovery.clone() else { return Ok(()) };
+        // What it was before the start stands until a device that learns its properties has learned them.
+        if payload.is_empty() {
+            return Ok(());
+        }
         self.retain(topic, payload)?;
         self.retain(self.topics.availability(), if self.online { "online" } else { "offline" })
+    }
+
+    /// Works out what Home Assistant is told: nothing of a device of which nothing is known yet.
+    fn discover(&mut self, meta: &Meta) {
+        if let Some((_, payload)) = self.discovery.as_mut().filter(|_| !meta.properties.is_empty()) {
+            *payload = discovery(&self.base, meta, env!("CARGO_PKG_VERSION"));
+        }
     }
 
     /// Clears what is retained of properties that the device does not have any more.
@@ -193,6 +206,7 @@ impl Door {
             settable,
             remembered: Vec::new(),
             heartbeats: Vec::new(),
+            base: base.clone(),
             discovery: None,
             journal: Journal::default(),
             arrived: VecDeque::new(),
@@ -349,7 +363,9 @@ impl Door {
 
     /// Tells what the device is found to be.
     pub(super) fn describe(&mut self, meta: &Meta) -> Result<(), DriverError> {
-        self.retain(self.topics.meta(), meta.to_json())
+        self.retain(self.topics.meta(), meta.to_json())?;
+        self.discover(meta);
+        self.introduce()
     }
 
     /// Tells that the device's values can be trusted from now on.

@@ -48,6 +48,11 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// One that writes nothing.
+    pub(super) fn none() -> Self {
+        Self::new(0, Moment::START)
+    }
+
     pub(super) fn new(rules: usize, now: Moment) -> Self {
         let pages = vec![(None, None); rules].into();
         Self { pages, due: BTreeSet::new(), left: (PAGES_AT_ONCE, now), is_stopping: false }
@@ -55,7 +60,7 @@ impl Journal {
 
     /// Something was added to the traces of a rule.
     pub(super) fn note(&mut self, rule: u16, now: Moment, has_acted: bool) {
-        let (due, written) = &mut self.pages[usize::from(rule)];
+        let Some((due, written)) = self.pages.get_mut(usize::from(rule)) else { return };
         let wanted = now + if has_acted { SOON } else { IDLE };
         let wanted = written.map_or(wanted, |written| wanted.max(written + PAGE_EVERY));
         if due.is_some_and(|due| due <= wanted) {
@@ -227,6 +232,7 @@ impl Engine {
             return true;
         }
         let program = self.program.clone();
+        let most = self.traces_max();
         let traces: Vec<Trace> = page.traces.into_iter().map(|trace| trace.trace(&program)).collect();
         for trace in &traces {
             for deed in &trace.did {
@@ -236,7 +242,7 @@ impl Engine {
             }
             self.had_run(trace.run);
         }
-        self.rules[usize::from(rule)].traces = traces.into_iter().take(super::TRACES_MAX).collect();
+        self.rules[usize::from(rule)].traces = traces.into_iter().rev().take(most).rev().collect();
         true
     }
 

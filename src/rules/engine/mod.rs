@@ -54,8 +54,11 @@ pub const FUEL: u32 = 1_000;
 /// Changes of the house's own properties that are followed for one input.
 pub const CHANGES_MAX: usize = 64;
 
-/// Traces that are kept of one rule.
+/// Traces that are kept of one rule; fewer, but two at least, where more than [`TRACES_ALL_MAX`] would come of that.
 pub const TRACES_MAX: usize = 8;
+
+/// Traces that are kept of all rules.
+pub const TRACES_ALL_MAX: usize = 2_000;
 
 /// Speeches that wait for their record to be safe; beyond that they are refused.
 pub const HELD_MAX: usize = 1_024;
@@ -311,6 +314,13 @@ impl Engine {
         let rules = self.deadlines.first().map(|(at, _)| *at);
         let journal = self.journal.next_deadline();
         [rules, self.settling, self.pause_end(), journal].into_iter().flatten().min()
+    }
+
+    /// The same engine, whose traces are not kept over a restart: for tests and simulations, which have no disk.
+    #[must_use]
+    pub fn without_pages(mut self) -> Self {
+        self.journal = Journal::none();
+        self
     }
 
     /// What was counted of limits.

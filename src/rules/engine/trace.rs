@@ -1,6 +1,6 @@
 //! What each rule did, and why it did nothing.
 
-use super::{Engine, Origin, Output, TRACES_MAX};
+use super::{Engine, Origin, Output, TRACES_ALL_MAX, TRACES_MAX};
 use crate::rules::program::{LevelOn, Literal, Start, TriggerOn, slot};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,10 @@ impl Did {
 impl Trace {
     pub(super) fn push(&mut self, did: Deed) {
         if self.did.len() < DEEDS_MAX {
+            // Most runs do one thing.
+            if self.did.len() < 2 {
+                self.did.reserve_exact(1);
+            }
             self.did.push(did);
         }
     }
@@ -114,11 +118,16 @@ impl Engine {
         let now = self.now();
         self.journal.note(rule, now, false);
         let traces = &self.rules[usize::from(rule)].traces;
-        if traces.len() == TRACES_MAX {
+        if traces.len() >= self.traces_max() {
             let oldest = traces.iter().position(|trace| !self.is_an_answer(trace)).unwrap_or(0);
             self.rules[usize::from(rule)].traces.remove(oldest);
         }
         self.rules[usize::from(rule)].traces.push_back(trace);
+    }
+
+    /// Traces that are kept of each rule.
+    pub(super) fn traces_max(&self) -> usize {
+        (TRACES_ALL_MAX / self.rules.len().max(1)).clamp(2, TRACES_MAX)
     }
 
     /// Whether a run was the last one to set an output.

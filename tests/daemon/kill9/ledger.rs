@@ -24,6 +24,8 @@ pub enum Kind {
     Qos(u8),
     /// Retained at QoS 1; only the last one counts.
     Retained,
+    /// The wills of a subscriber, one for each connection, at QoS 2; published or not, but never twice.
+    Will,
 }
 
 impl Stream {
@@ -31,10 +33,15 @@ impl Stream {
         Self { publisher, kind: Kind::Retained }
     }
 
+    pub fn will(subscriber: usize) -> Self {
+        Self { publisher: subscriber, kind: Kind::Will }
+    }
+
     pub fn qos(self) -> u8 {
         match self.kind {
             Kind::Qos(qos) => qos,
             Kind::Retained => 1,
+            Kind::Will => 2,
         }
     }
 
@@ -47,6 +54,7 @@ impl Stream {
         match self.kind {
             Kind::Qos(qos) => Message::new(&format!("load/{}/{qos}", self.publisher), number.to_string(), qos),
             Kind::Retained => Message::new(&format!("state/{}", self.publisher), number.to_string(), 1).retained(),
+            Kind::Will => Message::new(&format!("will/{}", self.publisher), number.to_string(), 2),
         }
     }
 
@@ -56,6 +64,7 @@ impl Stream {
         let kind = match levels[..] {
             ["load", _, qos] => Kind::Qos(qos.parse().ok()?),
             ["state", _] => Kind::Retained,
+            ["will", _] => Kind::Will,
             _ => return None,
         };
         Some((Self { publisher: levels[1].parse().ok()?, kind }, message.text().parse().ok()?))
@@ -66,6 +75,8 @@ impl Stream {
 #[derive(Debug, Clone)]
 pub struct Reader {
     qos: u8,
+    /// Whether it is several that share a subscription: among them there is no order.
+    is_shared: bool,
     streams: BTreeMap<Stream, Arrivals>,
     /// Different messages of QoS 1 and 2 that arrived.
     arrived: u64,
@@ -81,7 +92,12 @@ struct Arrivals {
 
 impl Reader {
     pub fn new(qos: u8) -> Self {
-        Self { qos, streams: BTreeMap::new(), arrived: 0 }
+        Self { qos, is_shared: false, streams: BTreeMap::new(), arrived: 0 }
+    }
+
+    /// Several that share a subscription, as one.
+    pub fn shared(qos: u8) -> Self {
+        Self { is_shared: true, ..Self::new(qos) }
     }
 }
 
@@ -176,14 +192,15 @@ impl Ledger {
     pub fn deliver(&mut self, reader: usize, stream: Stream, number: u32) {
         self.deliveries += 1;
         let sent = self.sent.get(&stream).copied().unwrap_or_default();
-        let qos = self.readers[reader].qos.min(stream.qos());
+        let Reader { qos, is_shared, .. } = self.readers[reader];
+        let qos = qos.min(stream.qos());
         let arrivals = self.readers[reader].streams.entry(stream).or_default();
         let index = number as usize;
         if arrivals.seen.len() <= index {
             arrivals.seen.resize(index + 1, false);
         }
         let is_repeated = std::mem::replace(&mut arrivals.seen[index], true);
-        let is_late = number < arrivals.highest;
+        let is_late = number < arrivals.highest && !is_shared;
         let highest = arrivals.highest;
         arrivals.highest = number.max(highest);
         if !is_repeated {
@@ -313,6 +330,20 @@ mod tests {
         }
         assert_eq!(after(1, &[1, 2, 3, 4]).len(), 2);
         assert_eq!(after(1, &[1, 2, 1, 2, 3]), [""; 0], "a repetition is no disorder");
+    }
+
+    #[test]
+    fn among_those_who_share_there_is_no_order_but_nothing_twice() {
+        let stream = Stream { publisher: 0, kind: Kind::Qos(2) };
+        let mut ledger = Ledger::new(vec![Reader::shared(2)]);
+        for _ in 0..2 {
+            ledger.send(stream);
+        }
+        ledger.deliver(0, stream, 2);
+        ledger.deliver(0, stream, 1);
+        assert_eq!(ledger.told(), [""; 0]);
+        ledger.deliver(0, stream, 1);
+        assert_eq!(ledger.told().len(), 1);
     }
 
     #[test]

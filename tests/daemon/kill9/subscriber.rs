@@ -26,7 +26,12 @@ pub struct Subscriber {
     pub awake_once_in: u64,
     /// What it asks for in CONNECT; 5.0 only.
     pub receive_maximum: Option<u16>,
+    /// Whether it is a member of the shared subscription.
+    pub shares: bool,
 }
+
+/// What the ledger takes the members of the shared subscription for.
+const SHARED_READER: usize = 5;
 
 impl Subscriber {
     fn connect(&self) -> Connect {
@@ -41,7 +46,17 @@ impl Subscriber {
     pub fn settle(&self, address: SocketAddr) {
         let (mut client, session_present) = Client::connect(address, &self.connect());
         assert!(!session_present, "the data directory is new");
-        assert_eq!(client.subscribe("load/#", self.qos), self.qos);
+        if self.shares {
+            assert_eq!(client.subscribe("$share/pair/load/#", self.qos), self.qos);
+        } else {
+            assert_eq!(client.subscribe("load/#", self.qos), self.qos);
+            assert_eq!(client.subscribe("will/#", self.qos), self.qos);
+        }
+    }
+
+    /// Its place in the ledger.
+    fn reader(&self) -> usize {
+        if self.shares { SHARED_READER } else { self.number }
     }
 
     /// Comes when awake and takes what is due, until all is over.
@@ -49,7 +64,7 @@ impl Subscriber {
         let mut session = Session { subscriber: self, world, random, received: BTreeSet::new() };
         let nights = session.random.fork(1);
         let is_awake = |place: Place, ledger: &Ledger| {
-            place.is_last || ledger.is_behind(self.number) || nights.fork(place.round).once_in(self.awake_once_in)
+            place.is_last || ledger.is_behind(self.reader()) || nights.fork(place.round).once_in(self.awake_once_in)
         };
         while let Some(place) = world.wait_for_place(is_awake) {
             match session.visit(place) {
@@ -80,7 +95,11 @@ impl Session<'_> {
     fn visit(&mut self, place: Place) -> Result<(), End> {
         let number = self.subscriber.number;
         let mut client = Client::try_open(place.address, self.subscriber.version).map_err(|_| End::Closed)?;
-        send(&mut client, &self.subscriber.connect().encode())?;
+        let mut connect = self.subscriber.connect();
+        // Who drops the connection without a word, or is killed with the gateway, may have its will published: once.
+        let wills = Stream::will(number);
+        connect.will = Some(wills.message(self.world.note(|ledger| ledger.send(wills))));
+        send(&mut client, &connect.encode())?;
         match client.receive(PATIENCE)? {
             Received::Connack { session_present: true, code: 0, .. } => {}
             Received::Connack { session_present: false, code: 0, .. } => {
@@ -122,7 +141,7 @@ impl Session<'_> {
         // [MQTT-4.3.3-10] a packet identifier that is not released yet is no new message.
         let is_new = message.qos < 2 || self.received.insert(message.packet_id);
         if is_new {
-            self.world.note(|ledger| ledger.deliver(self.subscriber.number, stream, number));
+            self.world.note(|ledger| ledger.deliver(self.subscriber.reader(), stream, number));
         }
         match message.qos {
             0 => Ok(()),

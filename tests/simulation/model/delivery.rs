@@ -41,8 +41,12 @@ impl Model {
             let published = &self.published[&owed.number];
             published.is_empty && published.topic == message.topic && suits(owed, serial, message)
         });
-        let waits = owed.clone().find(|owed| waits(owed));
-        waits.or_else(|| owed.clone().find(|owed| owed.may_repeat)).map(|owed| owed.number)
+        // One that is marked was sent before, if there is such a one.
+        let marked = owed.clone().filter(|owed| owed.was_sent == message.dup);
+        let first = marked.clone().find(|owed| waits(owed));
+        let first = first.or_else(|| marked.clone().find(|owed| owed.may_repeat && message.dup));
+        let first = first.or_else(|| owed.clone().find(|owed| waits(owed)));
+        first.or_else(|| owed.clone().find(|owed| owed.may_repeat)).map(|owed| owed.number)
     }
 
     fn delivers(&mut self, serial: u64, message: &Message) {
@@ -65,7 +69,7 @@ impl Model {
             let what = format!("{client} was sent {number}, which it is not to get: {message:?}, owed {owed:?}");
             return self.breaks(what);
         };
-        self.check_order(session, index);
+        self.check_order(session, index, message.dup);
         self.check_window(serial, session, index, message);
         // Which one a message without payload was, nobody can say.
         let is_empty = message.payload.is_empty();
@@ -90,8 +94,8 @@ impl Model {
         let place = self.free_share(session, number)?;
         let share = &mut self.shares[place];
         (share.taken, share.qos) = (Some(session), message.qos);
-        let may_vanish = share.may_vanish;
-        let owed = Owed { may_vanish, ..Owed::new(number, message.qos, message.retain, Kind::Shared) };
+        let (may_vanish, is_promised) = (share.may_vanish, share.is_promised);
+        let owed = Owed { may_vanish, is_promised, ..Owed::new(number, message.qos, message.retain, Kind::Shared) };
         self.sessions[session].owed.push(owed);
         Some(self.sessions[session].owed.len() - 1)
     }
@@ -117,9 +121,16 @@ impl Model {
     }
 
     /// [MQTT-4.6.0-5]: messages of one publisher to one topic at one QoS arrive in their order.
-    fn check_order(&mut self, session: usize, index: usize) {
+    fn check_order(&mut self, session: usize, index: usize, is_dup: bool) {
         let own = &self.sessions[session];
         let owed = &own.owed[index];
+        // Which of several copies, if the publisher sent it again, comes once more, cannot be seen.
+        let copies = own.owed.iter().filter(|other| other.number == owed.number && other.qos == owed.qos).count();
+        // That it was dropped from a full queue may have been forgotten, after later ones went out.
+        let was_dropped = owed.was_cut && self.dropped > 0;
+        if (is_dup && copies > 1) || was_dropped {
+            return;
+        }
         let message = &self.published[&owed.number];
         // Wills have no order; messages without payload cannot be told apart.
         if owed.kind != Kind::Live || owed.was_sent || message.publisher == usize::MAX || message.is_empty {

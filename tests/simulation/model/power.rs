@@ -1,6 +1,7 @@
 //! What a power cut may do.
 
 use super::super::card::{Found, Sessions};
+use super::session::sooner;
 use super::{Connection, Kind, Micros, Model, State};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ impl Model {
             self.cut_messages(session);
         }
         for share in &mut self.shares {
-            share.may_vanish |= !self.published[&share.number].is_acknowledged;
+            share.may_vanish |= !share.is_promised;
         }
     }
 
@@ -98,7 +99,17 @@ impl Model {
         }
         let owed = all.iter().flat_map(|&session| self.sessions[session].owed.clone());
         merged.owed = owed.collect();
-        merged.owed.iter_mut().for_each(|owed| (owed.may_vanish, owed.may_repeat) = (true, true));
+        for owed in &mut merged.owed {
+            (owed.may_vanish, owed.may_repeat) = (true, true);
+            if owed.kind != Kind::Replay {
+                owed.kind = Kind::Ghost;
+            }
+        }
+        let ends = |session: &usize| {
+            let own = &self.sessions[*session];
+            sooner(own.expires.map(|(least, _)| least), own.unconfirmed_expiry)
+        };
+        merged.unconfirmed_expiry = all.iter().filter_map(ends).min();
         merged.order.clear();
         merged.got.clear();
         self.sessions.push(merged);
@@ -117,7 +128,7 @@ impl Model {
         let own = &mut self.sessions[session];
         (own.connection, own.will) = (None, will);
         // While the power is off nothing expires.
-        own.expired_before_cut = own.expires.take().map(|(least, _)| least);
+        own.expired_before_cut = sooner(own.expires.take().map(|(least, _)| least), own.unconfirmed_expiry.take());
     }
 
     /// The power is back. A session lives at least as long as it would have, at most its whole time from now. Which
@@ -150,12 +161,11 @@ impl Model {
     }
 
     fn cut_messages(&mut self, session: usize) {
-        let published = &self.published;
         let own = &mut self.sessions[session];
         own.owed.retain(|owed| owed.qos > 0 || owed.was_sent);
         for owed in &mut own.owed {
             owed.was_cut = true;
-            owed.may_vanish |= owed.kind == Kind::Replay || !published[&owed.number].is_acknowledged;
+            owed.may_vanish |= owed.kind == Kind::Replay || !owed.is_promised;
             owed.may_repeat |= matches!(owed.state, State::Received | State::Done) && owed.qos > 0;
         }
     }

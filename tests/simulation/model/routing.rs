@@ -21,6 +21,7 @@ impl Owed {
             on: None,
             was_sent: false,
             may_vanish: false,
+            is_promised: false,
             may_repeat: false,
             place: 0,
             was_cut: false,
@@ -53,12 +54,11 @@ impl Model {
         let expires = expiry.map(|seconds| self.now + u64::from(seconds) * 1_000_000);
         let targets = self.targets(session, message);
         let shares = self.shares_of(message);
-        let known = self.published.get(&number);
-        let is_acknowledged = known.is_some_and(|known| known.is_acknowledged);
         let readers =
             targets.iter().map(|(session, _, _)| session).chain(shares.iter().flat_map(|(_, members)| members));
         // A session of which a power cut left it open whether it is expired may be no reader.
         let has_readers = readers.copied().any(|session| !self.is_doubtful(session));
+        let expires_before = self.published.get(&number).map_or(expires, |known| known.expires);
         self.published.insert(
             number,
             Published {
@@ -67,7 +67,7 @@ impl Model {
                 qos: message.qos,
                 is_empty: message.payload.is_empty(),
                 expires,
-                is_acknowledged,
+                expires_before,
                 has_readers,
                 retained: None,
             },
@@ -100,6 +100,7 @@ impl Model {
                 taken,
                 member_ended: false,
                 may_vanish,
+                is_promised: false,
                 is_repeated: false,
             });
         }
@@ -176,7 +177,6 @@ impl Model {
         if reason >= 0x80 {
             return self.refused(session, packet_id, number);
         }
-        self.published.get_mut(&number).expect("it was published").is_acknowledged = true;
         if reason == 0x10 && self.published[&number].has_readers {
             self.breaks(format!("{number} was said to have no readers"));
         }
@@ -203,17 +203,19 @@ impl Model {
     /// From now on everybody who is to get it must get it.
     fn is_promised(&mut self, number: u32) {
         for owed in self.owed_of(number) {
-            owed.may_vanish &= owed.kind == Kind::Replay;
+            owed.may_vanish &= matches!(owed.kind, Kind::Replay | Kind::Ghost);
+            owed.is_promised = true;
         }
         for share in self.shares.iter_mut().filter(|share| share.number == number && !share.is_repeated) {
-            share.may_vanish = false;
+            (share.may_vanish, share.is_promised) = (false, true);
         }
     }
 
-    /// The broker closed the connection rather than confirm a message, as before 5.0.
+    /// The broker is going to close the connection rather than confirm a message, as before 5.0.
     pub fn refused_silently(&mut self, serial: u64, packet_id: u16) {
         let Some(connection) = self.connections.get_mut(&serial) else { return };
         let session = connection.session;
+        connection.is_refused = true;
         if let Some(number) = connection.publishing.remove(&packet_id) {
             self.refused(session, packet_id, number);
         }
@@ -230,9 +232,9 @@ impl Model {
             session.owed.retain(|owed| owed.number != number || owed.is_repeated);
         }
         self.shares.retain(|share| share.number != number || share.is_repeated);
-        let topic = self.published[&number].topic.clone();
-        let retained = self.published[&number].retained;
-        if let (Some(fact), Some(change)) = (self.retained.get_mut(&topic), retained) {
+        let published = self.published.get_mut(&number).expect("it was published");
+        published.expires = published.expires_before;
+        if let (Some(fact), Some(change)) = (self.retained.get_mut(&published.topic), published.retained) {
             fact.undo(change);
         }
     }

@@ -14,6 +14,8 @@ impl Model {
         match sent {
             Sent::Connect(connect) => self.connect(serial, connect, will),
             _ if !self.connections.get(&serial).is_some_and(|connection| connection.is_open) => {}
+            Sent::Publish { .. } | Sent::Subscribe(..) | Sent::Unsubscribe(..)
+                if self.connections[&serial].is_refused => {}
             Sent::Publish { message, number } => self.publish(serial, publisher, message, *number),
             Sent::Acknowledge(kind, packet_id) => self.acknowledge(serial, *kind, *packet_id),
             Sent::Subscribe(packet_id, filters) => self.subscribe(serial, *packet_id, filters),
@@ -76,7 +78,8 @@ impl Model {
         (own.expiry, own.connection, own.will) = (expiry, Some(serial), None);
         own.expiries.push(expiry);
         if !is_doubtful {
-            own.expires = None;
+            let before = own.expires.take().map(|(least, _)| least);
+            own.unconfirmed_expiry = sooner(own.unconfirmed_expiry, before);
         }
         let window = connect.properties.find_number(id::RECEIVE_MAXIMUM).map_or(usize::MAX, |most| most as usize);
         let present = if is_doubtful { None } else { Some(old.is_some()) };
@@ -85,6 +88,7 @@ impl Model {
             session,
             window,
             is_open: true,
+            is_refused: false,
             is_welcome: false,
             welcome_at: 0,
             will,
@@ -104,6 +108,7 @@ impl Model {
             expiries: vec![expiry],
             connection: None,
             expires: None,
+            unconfirmed_expiry: None,
             expired_before_cut: None,
             subscriptions: BTreeMap::new(),
             owed: vec![],
@@ -141,7 +146,8 @@ impl Model {
         // Whether the session was there is a confirmation as any other.
         self.ghosts.remove(&client);
         let session = self.connections[&serial].session;
-        self.sessions[session].is_certain |= said;
+        let own = &mut self.sessions[session];
+        (own.is_certain, own.unconfirmed_expiry) = (own.is_certain | said, None);
     }
 
     /// The gateway is done with a connection.
@@ -198,8 +204,9 @@ impl Model {
             // [MQTT-4.8.2-5] a QoS 2 message may have arrived, so it goes to no other member.
             if share.taken == Some(session) && share.qos == 1 {
                 share.taken = None;
-                self.crowded = true;
             }
+            // Whoever gets it may have no room.
+            self.crowded |= share.taken.is_none();
         }
         self.shares = shares;
         if let Some((_, will)) = will {
@@ -293,6 +300,11 @@ impl Model {
             owed.state = next.1;
         }
     }
+}
+
+/// The earlier of two times, if there is one.
+pub(super) fn sooner(one: Option<Micros>, other: Option<Micros>) -> Option<Micros> {
+    one.into_iter().chain(other).min()
 }
 
 /// Whether a topic filter matches a topic name, level by level.

@@ -45,8 +45,6 @@ impl World {
                 self.counted[2] += 1;
                 if self.clients[client].version != Version::V5 {
                     self.model.refused_silently(serial, message.packet_id);
-                    // What comes after it is not read, and the connection is closed after a pause.
-                    self.model.closed(serial);
                 }
             }
             self.carry_out();
