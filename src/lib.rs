@@ -7,7 +7,7 @@
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
 //! | 2 | [`broker`], [`access`], [`device`], [`rules`], [`config`], [`load`] | decisions, as plain state machines: no clock, disk, socket or thread |
-//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`] | one part of the outside world each |
+//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`], [`provision`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
 pub mod access;
@@ -29,6 +29,8 @@ pub mod mqtt;
 pub mod net;
 #[cfg(feature = "daemon")]
 pub mod password;
+#[cfg(feature = "daemon")]
+pub mod provision;
 pub mod rules;
 #[cfg(feature = "daemon")]
 pub mod store;

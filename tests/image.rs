@@ -8,6 +8,7 @@ mod image {
     mod data;
     mod house;
     mod monitor;
+    mod provisioning;
     mod scenes;
     mod slots;
     mod tree;

@@ -8,7 +8,8 @@ board_load "$board"
 
 rm -rf "$root"
 mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib"
-mkdir -p "$root/boot" "$root/data" "$root/dev" "$root/proc" "$root/run" "$root/sys" "$root/tmp" "$root/root"
+mkdir -p "$root/boot" "$root/data" "$root/dev" "$root/proc" "$root/run" "$root/sys" "$root/tmp" "$root/root/.ssh"
+chmod 700 "$root/root" "$root/root/.ssh"
 for directory in bin sbin lib; do
     ln -s "usr/$directory" "$root/$directory"
 done

@@ -304,6 +304,11 @@ impl<'d> Table<'d> {
         found
     }
 
+    /// Knows keys whose values do not matter here.
+    pub(super) fn ignore(&mut self, keys: &[&'static str]) {
+        self.asked.extend(keys);
+    }
+
     /// Reports every key that nobody asked for. `later` are keys that a later version will know.
     pub(super) fn close(self, later: &[&str]) {
         for key in self.entries.keys() {

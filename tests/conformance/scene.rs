@@ -16,12 +16,14 @@ pub const BOTH: [Version; 2] = [Version::V311, Version::V5];
 /// Reasons for bytes that break the rules: which of the two it is, the specification leaves open at times.
 pub const BROKEN: &[u8] = &[0x81, 0x82];
 
-/// A running gateway.
+/// A running gateway. Whatever a test did to it, in the end a new client is served.
 pub struct Scene {
     _daemon: Daemon,
     address: SocketAddr,
     _folder: tempfile::TempDir,
     readers: Cell<u32>,
+    /// Whether everybody may come in.
+    is_open: bool,
 }
 
 impl Scene {
@@ -52,7 +54,7 @@ impl Scene {
         };
         let (daemon, addresses) = starting.listening_to(kinds).unwrap_or_else(|what| panic!("{what}"));
         let address = addresses.last().expect("one of each kind").parse().expect("an address");
-        Self { _daemon: daemon, address, _folder: folder, readers: Cell::new(0) }
+        Self { _daemon: daemon, address, _folder: folder, readers: Cell::new(0), is_open: users.is_none() }
     }
 
     /// A connection on which nothing was sent.
@@ -119,6 +121,21 @@ impl Scene {
         let mut client = self.client(version, "offender");
         client.send(&bytes(notation));
         assert_ended(version, &mut client, reasons);
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if !self.is_open || std::thread::panicking() {
+            return;
+        }
+        for version in BOTH {
+            let mut fresh = self.client(version, "fresh");
+            assert!(fresh.subscribe("the/end", 1) < 0x80);
+            assert!(fresh.publish(&Message::new("the/end", "x", 1)) < 0x80);
+            assert_eq!(fresh.message().text(), "x", "a new client is served");
+            fresh.disconnect();
+        }
     }
 }
 

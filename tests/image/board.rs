@@ -27,6 +27,7 @@ pub struct Board {
     console: Arc<Console>,
     directory: PathBuf,
     port: u16,
+    ssh_port: u16,
 }
 
 /// What the board wrote on its serial console so far.
@@ -48,6 +49,7 @@ impl Board {
     /// Powers a board with a card.
     pub fn power(card: &Card) -> Board {
         let port = free_port();
+        let ssh_port = free_port();
         let directory = card.directory().to_owned();
         let far_end = |name: &str| format!("socket,path={},server=on,wait=off", directory.join(name).display());
         let mut more = Monitor::arguments(&directory);
@@ -58,6 +60,7 @@ impl Board {
             }
         }
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
+            .env("SSH_PORT", ssh_port.to_string())
             .arg(card.board())
             .arg(card.path())
             .arg(port.to_string())
@@ -75,12 +78,17 @@ impl Board {
             let console = Arc::clone(&console);
             move || console.read(output)
         });
-        Board { qemu, keyboard, console, directory, port }
+        Board { qemu, keyboard, console, directory, port, ssh_port }
     }
 
     /// The port of this machine that leads to the broker.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port of this machine that leads to its SSH server, if it has one.
+    pub fn ssh_port(&self) -> u16 {
+        self.ssh_port
     }
 
     /// The far end of the board's serial port.

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
 /// Everything that the builder, the board and the far ends are made of, as commands.
-const TOOLS: [&str; 17] = [
+const TOOLS: [&str; 18] = [
     "aarch64-linux-gnu-gcc",
     "apt-get",
     "cpio",
@@ -29,6 +29,7 @@ const TOOLS: [&str; 17] = [
     "qemu-system-aarch64",
     "/usr/bin/cargo",
     "/usr/bin/rustc",
+    "ssh-keygen",
     "stdbuf",
 ];
 
@@ -72,6 +73,14 @@ impl Card {
     pub fn put(&self, file: &Path) {
         let copied = Command::new("mcopy").args(["-o", "-i", &self.boot()]).arg(file).arg("::").status();
         assert!(copied.expect("mcopy runs").success(), "{} does not go onto the card", file.display());
+    }
+
+    /// The text of a file on the FAT partition.
+    pub fn text(&self, name: &str) -> String {
+        let printed = Command::new("mtype").args(["-i", &self.boot(), &format!("::{name}")]).output();
+        let printed = printed.expect("mtype runs");
+        assert!(printed.status.success(), "there is no {name} on the card");
+        String::from_utf8(printed.stdout).expect("it is a text")
     }
 
     /// Removes a file from the FAT partition.

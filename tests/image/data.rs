@@ -65,7 +65,7 @@ fn copy(from: &Path, to: &Path) {
 
 impl Card {
     /// Whether these bytes lie anywhere on the card.
-    fn holds(&self, text: &str) -> bool {
+    pub fn holds(&self, text: &str) -> bool {
         let found = Command::new("grep").args(["-q", "-a", "-F", text]).arg(self.path()).status();
         found.expect("grep runs").success()
     }
@@ -77,7 +77,7 @@ impl Card {
     }
 
     /// Puts a small file onto the FAT partition.
-    fn put_text(&self, name: &str, text: &str) {
+    pub fn put_text(&self, name: &str, text: &str) {
         let file = self.directory().join(name);
         fs::write(&file, text).expect("a file");
         self.put(&file);

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const SEEDS: u64 = 150;
 
 /// Runs within which every mutant must be noticed.
-const SEEDS_FOR_A_MUTANT: u64 = 100;
+const SEEDS_FOR_A_MUTANT: u64 = 400;
 
 /// Runs one seed; tells what was broken, a panic of the broker included.
 fn run(seed: u64, mutant: Option<Mutant>) -> Result<(), String> {

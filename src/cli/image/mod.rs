@@ -2,12 +2,13 @@
 
 mod bundle;
 mod key;
+mod provision;
 
 use super::EXIT_RUNTIME;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-/// Make what belongs to the card: keys and bundles for updates.
+/// Make what belongs to the card: keys and bundles for updates, the first boot.
 #[derive(Debug, clap::Args)]
 pub struct ImageArgs {
     #[command(subcommand)]
@@ -20,6 +21,8 @@ enum Action {
     Key(key::KeyArgs),
     /// Make a signed update bundle of a slot's content
     Bundle(bundle::BundleArgs),
+    /// Write the first boot's file onto a card, or say what the gateway will make of the files there
+    Provision(provision::ProvisionArgs),
 }
 
 /// Does what is asked.
@@ -27,6 +30,7 @@ pub fn run(args: &ImageArgs) -> ExitCode {
     let done = match &args.action {
         Action::Key(args) => key::run(args),
         Action::Bundle(args) => bundle::run(args),
+        Action::Provision(args) => provision::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
