@@ -2,11 +2,14 @@
 #   make bench ARGS="--rounds 9 --only pairs"
 #   make bench ARGS="--write docs/benchmarks.md"
 
-.PHONY: bench bench-house bench-modbus bench-rules gates growth
+.PHONY: bench bench-arm64 bench-house bench-modbus bench-rules gates growth
 
 bench: ## compare CPU, memory and latency with mosquitto and a floor; ARGS="--help" tells the options
 	scripts/setup.sh bench
 	cargo bench --bench compare -- $(ARGS)
+
+bench-arm64: ## run every load once against a build for arm64, below an emulated processor
+	scripts/bench-arm64.sh
 
 bench-house: ## a house of 1,000 properties and 1,000 rules on the real binary: latency, memory, idle CPU; about two minutes
 	scripts/setup.sh build
@@ -24,6 +27,6 @@ gates: ## count instructions and system calls for each message; fails where a bo
 	scripts/setup.sh gates
 	cargo bench --bench compare -- --gates $(ARGS)
 
-growth: ## measure how cost grows and draw it into docs/growth; takes half an hour
+growth: ## measure how cost grows and draw it into docs/growth; ends within 15 minutes
 	scripts/setup.sh bench
 	cargo bench --bench compare -- --growth docs/growth --seconds 1 $(ARGS)

@@ -6,6 +6,7 @@
 mod support;
 
 mod transports {
+    mod bench;
     mod certificates;
     mod garbage;
     mod gate;

@@ -25,6 +25,9 @@ pub enum Failure {
     /// Nothing arrived any more although something had to.
     #[error("nothing arrived for {0} s while {1}")]
     Stalled(u64, &'static str),
+    /// It took longer than a run may.
+    #[error("it took longer than {0} s")]
+    TooLong(u64),
     /// The broker could not be started, with the end of what it said.
     #[error("{0}")]
     NotStarted(String),

@@ -1,5 +1,5 @@
 //! Ctrl-C as a value: a measurement that is interrupted ends like one that failed, so brokers are stopped and their
-//! directories removed by the same drops in every case.
+//! directories removed by the same drops in every case. So does one that takes too long.
 
 use std::cell::Cell;
 use std::thread;
@@ -18,6 +18,8 @@ pub struct Interrupt {
     mask: SigSet,
     signals: SignalFd,
     checked_at: Cell<Instant>,
+    /// How long what is under way may take, and when that is over.
+    deadline: Cell<Option<(Duration, Instant)>>,
 }
 
 impl Interrupt {
@@ -30,7 +32,12 @@ impl Interrupt {
         mask.thread_block().map_err(Failure::errno("sigmask"))?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(Failure::errno("signalfd"))?;
-        Ok(Self { mask, signals, checked_at: Cell::new(Instant::now()) })
+        Ok(Self { mask, signals, checked_at: Cell::new(Instant::now()), deadline: Cell::new(None) })
+    }
+
+    /// What begins now fails if it takes longer than this.
+    pub fn allow(&self, duration: Duration) {
+        self.deadline.set(Some((duration, Instant::now() + duration)));
     }
 
     /// Does `start` with signals let through: a child inherits what is held back, and would not hear that it is to stop.
@@ -42,13 +49,18 @@ impl Interrupt {
         Ok(started)
     }
 
-    /// Fails once a signal has come.
+    /// Fails once a signal has come, or the time is over.
     pub fn check(&self) -> Result<(), Failure> {
         let now = Instant::now();
         if now - self.checked_at.get() < CHECK_INTERVAL {
             return Ok(());
         }
         self.checked_at.set(now);
+        if let Some((duration, end)) = self.deadline.get()
+            && now > end
+        {
+            return Err(Failure::TooLong(duration.as_secs()));
+        }
         match self.signals.read_signal().map_err(Failure::errno("signalfd"))? {
             Some(_) => Err(Failure::Interrupted),
             None => Ok(()),

@@ -135,7 +135,8 @@ fn count(arguments: &Arguments) -> Result<Gates, Failure> {
 
 /// Measures how cost grows and writes plots.
 fn grow(arguments: &Arguments) -> Result<bool, Failure> {
-    let bench = Bench::new(arguments)?;
+    let mut bench = Bench::new(arguments)?;
+    bench.programs.settings = Some(growth::SETTINGS);
     allow_descriptors(GROWN_CLIENTS + SPARE_DESCRIPTORS)?;
     let peers = bench.present(&arguments.peers())?;
     let Some(directory) = &arguments.growth else { return Ok(false) };

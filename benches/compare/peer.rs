@@ -54,6 +54,8 @@ pub struct Programs {
     pub mosquitto: PathBuf,
     /// This program, which is the floor too.
     pub floor: PathBuf,
+    /// Gatehouse's configuration, where defaults are not enough.
+    pub settings: Option<&'static str>,
 }
 
 impl Programs {
@@ -63,6 +65,7 @@ impl Programs {
             gatehouse: gatehouse.unwrap_or_else(|| env!("CARGO_BIN_EXE_gatehouse").into()),
             mosquitto: mosquitto.unwrap_or_else(|| MOSQUITTO_PATH.into()),
             floor: std::env::current_exe().map_err(Failure::system("own path"))?,
+            settings: None,
         })
     }
 }
@@ -94,6 +97,11 @@ impl Peer {
         match self {
             Self::Gatehouse => {
                 command.args(["run", "--listen", &address.to_string(), "--data-dir"]).arg(directory.join("data"));
+                if let Some(settings) = programs.settings {
+                    let file = directory.join("gatehouse.toml");
+                    fs::write(&file, settings).map_err(Failure::system("gatehouse.toml"))?;
+                    command.arg("--config").arg(file);
+                }
             }
             Self::Mosquitto => {
                 let file = directory.join("mosquitto.conf");

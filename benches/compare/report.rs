@@ -137,7 +137,8 @@ impl Report<'_> {
              for each message more. They do not depend on how busy the machine is; `make gates` repeats them.\n\n\
              {counted}\n\
              ## On a Raspberry Pi\n\
-             Not measured. On a Pi with Rust: `make bench ARGS=\"--write benchmarks-pi.md\"` in a copy of this repository. What did \
+             Not measured. On a Pi with Rust: `make bench ARGS=\"--write benchmarks-pi.md\"` in a copy of this repository. \
+             `make bench-arm64` runs every load below an emulated processor, which shows that it works and nothing else. What did \
              not pay is told in the [performance notes](performance-notes.md), how cost grows in [growth](growth/README.md).\n",
             counted = self.counted,
             arguments = self.arguments,

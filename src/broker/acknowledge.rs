@@ -12,15 +12,21 @@ impl Broker {
     /// A reader has a QoS 1 message.
     pub(super) fn puback(&mut self, now: Moment, from: ConnectionId, ack: Ack) {
         let Some(key) = self.session_of(from) else { return };
-        let Some(outgoing) = &mut self.sessions.at_mut(key).outgoing else { return };
+        let session = self.sessions.at_mut(key);
+        let Some(outgoing) = &mut session.outgoing else { return };
         // An acknowledgement of what is not in flight can follow a lost connection: it changes nothing.
         let Some(index) = outgoing.find_sent(ack.packet_id) else { return };
         if outgoing.entry_mut(index).qos != QoS::AtLeastOnce {
             return self.close_with(now, from, ReasonCode::PROTOCOL_ERROR);
         }
         let message = outgoing.complete(index);
-        self.release_and_keep(now, key, message);
-        self.pump(now, key);
+        let is_idle = !outgoing.has_unsent() && session.rare.is_none();
+        if message != MessageId::NONE {
+            self.release_and_keep(now, key, message);
+        }
+        if !is_idle {
+            self.pump(now, key);
+        }
     }
 
     /// A reader has a QoS 2 message. PUBREL follows when that is kept: sent earlier, a power cut would
@@ -96,6 +102,9 @@ impl Broker {
 
     /// A session is done with a message: it is released, and the session's state kept if the store needs it.
     pub(super) fn release_and_keep(&mut self, now: Moment, key: SessionKey, message: MessageId) {
+        if message == MessageId::NONE {
+            return;
+        }
         let number = self.sessions.at(key).number;
         if self.release_message(message, number) {
             self.mark_dirty(key);
@@ -136,14 +145,14 @@ impl Broker {
             return;
         }
         let Some(connected) = connection.connected_mut() else { return };
-        let version = connected.version;
-        if let Answer::Ack(ack) = &held.answer
-            && ends_publish(*ack)
-        {
-            connected.open_publishes = connected.open_publishes.saturating_sub(1);
-        }
+        let (version, limit) = (connected.version, connected.packet_size_max());
         match held.answer {
-            Answer::Ack(ack) => self.send(held.connection, |out| ack.encode(version, out)),
+            Answer::Ack(ack) => {
+                if ends_publish(ack) {
+                    connected.open_publishes = connected.open_publishes.saturating_sub(1);
+                }
+                self.send_within(limit, held.connection, |out| ack.encode(version, out));
+            }
             Answer::Suback(suback) => self.send(held.connection, |out| suback.encode(version, out)),
             Answer::Unsuback(unsuback) => self.send(held.connection, |out| unsuback.encode(version, out)),
             Answer::Ungate => self.outboxes.ungate(held.connection),

@@ -6,7 +6,6 @@ use super::layout::Alias;
 use super::listeners::ListenerId;
 use super::will::Will;
 use crate::base::Moment;
-use crate::base::limits::Limits;
 use crate::mqtt::{ReasonCode, Version};
 use std::collections::BTreeMap;
 
@@ -138,17 +137,6 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Bytes of the largest packet it may send now.
-    #[inline]
-    pub fn packet_limit(&self, limits: &Limits) -> usize {
-        match self.phase {
-            Phase::Connected(_) => limits.packet_size as usize,
-            Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => {
-                limits.packet_size_before_connect as usize
-            }
-        }
-    }
-
     /// Whether it is of the network and its CONNECT was not accepted yet.
     pub fn is_stranger(&self) -> bool {
         match self.phase {

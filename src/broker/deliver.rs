@@ -5,7 +5,7 @@ use super::group::Answer;
 use super::ids::{ConnectionId, MessageId, SessionKey, SessionNumber};
 use super::input::Loaded;
 use super::layout::{Delivery, Extras, put_alone};
-use super::message::Message;
+use super::message::{Message, Parts};
 use super::outgoing::{Entry, Progress, Stored};
 use super::output::Output;
 use super::subscriptions::ShareId;
@@ -13,8 +13,8 @@ use super::timers::Timer;
 use crate::access::Action;
 use crate::base::Moment;
 use crate::base::limits::LOAD_WINDOW;
-use crate::mqtt::packet::{Ack, AckKind, Publish};
-use crate::mqtt::{Properties, QoS, TopicFilter, TopicName, matches};
+use crate::mqtt::packet::{Ack, AckKind};
+use crate::mqtt::{QoS, TopicFilter, TopicName, Version, matches};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,35 +129,42 @@ impl Broker {
             dup: entry.progress == Progress::Sent,
             packet_id: Some(entry.packet_id),
         };
-        let mut scratch = self.scratch.take().unwrap_or_default();
-        let packet = &mut scratch.packet;
-        packet.clear();
-        if version.is_v5() {
-            let all = self.identifiers_of(key, entry, parts.topic);
+        let all;
+        let extras = if version.is_v5() {
+            all = self.identifiers_of(key, entry, parts.topic);
             let alias = self.connected_mut(to).and_then(|connected| connected.alias(parts.topic));
-            put_alone(packet, now, &parts, delivery, Extras { identifiers: &all, alias });
-        } else if let Ok(topic) = TopicName::new(parts.topic) {
-            let publish = Publish {
-                dup: delivery.dup,
-                qos: delivery.qos,
-                retain: delivery.retain,
-                topic: Some(topic),
-                packet_id: delivery.packet_id,
-                properties: Properties::NONE,
-                payload: parts.payload,
-            };
-            publish.encode(version, packet);
-        }
-        if packet.len() > limit {
-            self.counters.dropped_too_large += 1;
-            self.give_up(now, key);
+            Extras { identifiers: &all, alias }
         } else {
-            self.outboxes.append(to).extend_from_slice(packet);
-            self.counters.note_publish_sent(parts.payload.len());
+            Extras::default()
+        };
+        if self.append(now, to, &parts, delivery, extras, (version, limit)) {
             self.note_sent(key);
+        } else {
+            self.give_up(now, key);
         }
-        self.scratch = Some(scratch);
         Step::Sent
+    }
+
+    /// Appends a message to an outbox, unless the client does not take a packet of its size. Tells whether it does.
+    fn append(
+        &mut self,
+        now: Moment,
+        to: ConnectionId,
+        parts: &Parts<'_>,
+        delivery: Delivery,
+        extras: Extras<'_>,
+        (version, limit): (Version, usize),
+    ) -> bool {
+        let outbox = self.outboxes.append(to);
+        let length = put_alone(outbox, now, parts, version.is_v5(), delivery, extras);
+        let fits = length <= limit;
+        if fits {
+            self.counters.note_publish_sent(parts.payload.len());
+        } else {
+            outbox.truncate(outbox.len() - length);
+            self.counters.dropped_too_large += 1;
+        }
+        fits
     }
 
     fn note_sent(&mut self, key: SessionKey) {
@@ -264,11 +271,10 @@ impl Broker {
 
     /// Sends a retained message for a new subscription.
     pub(super) fn deliver_retained(&mut self, now: Moment, key: SessionKey, message: &Arc<Message>, qos: QoS, id: u32) {
-        let parts = message.parts();
-        let session = self.sessions.at_mut(key);
-        let Some(to) = session.connection else { return };
+        let Some(to) = self.sessions.at(key).connection else { return };
         let qos = qos.min(message.qos);
-        if parts.is_expired(now) || !self.may(key, Action::Read, parts.topic) {
+        let is_expired = message.expires.is_some_and(|at| at <= now);
+        if is_expired || (self.access.is_some() && !self.may(key, Action::Read, message.topic())) {
             return;
         }
         if qos == QoS::AtMostOnce {
@@ -293,32 +299,14 @@ impl Broker {
         let Some(connected) = self.connected(to) else { return };
         let (limit, version) = (connected.packet_size_max(), connected.version);
         let delivery = Delivery { qos: QoS::AtMostOnce, retain: true, dup: false, packet_id: None };
-        let mut scratch = self.scratch.take().unwrap_or_default();
-        let packet = &mut scratch.packet;
-        packet.clear();
-        if version.is_v5() {
-            let one = [identifier];
+        let (parts, one) = (message.parts(), [identifier]);
+        let extras = if version.is_v5() {
             let identifiers: &[u32] = if identifier == 0 { &[] } else { &one };
-            let alias = self.connected_mut(to).and_then(|connected| connected.alias(message.topic()));
-            put_alone(packet, now, &message.parts(), delivery, Extras { identifiers, alias });
-        } else if let Ok(topic) = TopicName::new(message.topic()) {
-            let publish = Publish {
-                dup: false,
-                qos: QoS::AtMostOnce,
-                retain: true,
-                topic: Some(topic),
-                packet_id: None,
-                properties: Properties::NONE,
-                payload: message.payload(),
-            };
-            publish.encode(version, packet);
-        }
-        if packet.len() > limit {
-            self.counters.dropped_too_large += 1;
+            let alias = self.connected_mut(to).and_then(|connected| connected.alias(parts.topic));
+            Extras { identifiers, alias }
         } else {
-            self.outboxes.append(to).extend_from_slice(packet);
-            self.counters.note_publish_sent(message.payload().len());
-        }
-        self.scratch = Some(scratch);
+            Extras::default()
+        };
+        self.append(now, to, &parts, delivery, extras, (version, limit));
     }
 }

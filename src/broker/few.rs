@@ -9,7 +9,7 @@ pub enum Few<T> {
     /// One element, in place.
     One(T),
     /// More.
-    Many(Vec<T>),
+    Many(Box<Vec<T>>),
 }
 
 impl<T> Few<T> {
@@ -36,7 +36,7 @@ impl<T> Few<T> {
     pub fn push(&mut self, element: T) {
         *self = match std::mem::take(self) {
             Few::None => Few::One(element),
-            Few::One(first) => Few::Many(vec![first, element]),
+            Few::One(first) => Few::Many(Box::new(vec![first, element])),
             Few::Many(mut elements) => {
                 elements.push(element);
                 Few::Many(elements)

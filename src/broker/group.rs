@@ -31,10 +31,10 @@ pub struct Held {
 pub enum Answer {
     /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     Ack(Ack),
-    /// SUBACK.
-    Suback(Suback),
+    /// SUBACK; boxed, since nearly all answers are acknowledgements and move with every message.
+    Suback(Box<Suback>),
     /// UNSUBACK.
-    Unsuback(Unsuback),
+    Unsuback(Box<Unsuback>),
     /// CONNACK and what follows it, which lie in a gated outbox.
     Ungate,
 }

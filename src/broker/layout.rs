@@ -112,10 +112,17 @@ pub struct Extras<'a> {
     pub alias: Option<Alias>,
 }
 
-/// Appends a message for one receiver of 5.0 with what only that receiver gets.
-pub fn put_alone(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, delivery: Delivery, extras: Extras<'_>) {
+/// Appends a message for one receiver, with what only that receiver gets if it speaks 5.0. Tells how long the packet is.
+pub fn put_alone(
+    out: &mut Vec<u8>,
+    now: Moment,
+    parts: &Parts<'_>,
+    is_v5: bool,
+    delivery: Delivery,
+    extras: Extras<'_>,
+) -> usize {
     let start = out.len();
-    encode(out, now, parts, true, delivery.packet_id.is_some(), extras);
+    encode(out, now, parts, is_v5, delivery.packet_id.is_some(), extras);
     out[start] = delivery.first_byte();
     if let Some(id) = delivery.packet_id {
         let topic_at = start + header_length(&out[start..]);
@@ -123,11 +130,15 @@ pub fn put_alone(out: &mut Vec<u8>, now: Moment, parts: &Parts<'_>, delivery: De
         let at = topic_at + 2 + topic_length;
         out[at..at + 2].copy_from_slice(&id.get().to_be_bytes());
     }
+    out.len() - start
 }
 
 /// Length of the fixed header.
 #[inline]
 fn header_length(packet: &[u8]) -> usize {
+    if packet[1] & 0x80 == 0 {
+        return 2;
+    }
     1 + packet[1..].iter().take_while(|&&byte| byte & 0x80 != 0).count() + 1
 }
 
@@ -216,7 +227,7 @@ mod tests {
         for is_new in [true, false] {
             let extras = Extras { identifiers: &[], alias: Some(Alias { number: 5, is_new }) };
             let mut out = vec![7];
-            put_alone(&mut out, Moment::START, &parts(b"x"), delivery, extras);
+            put_alone(&mut out, Moment::START, &parts(b"x"), true, delivery, extras);
             let publish = decoded(&out[1..], Version::V5);
             assert_eq!(publish.topic.map(TopicName::as_str), is_new.then_some("a/b"));
             assert_eq!((publish.topic_alias(), publish.packet_id, publish.payload), (Some(5), packet_id, &b"x"[..]));
@@ -228,7 +239,7 @@ mod tests {
         let extras = Extras { identifiers: &[3, 300], alias: None };
         let delivery = Delivery { qos: QoS::AtMostOnce, retain: false, dup: false, packet_id: None };
         let mut out = vec![];
-        put_alone(&mut out, Moment::START, &Parts { expires: None, ..parts(b"x") }, delivery, extras);
+        put_alone(&mut out, Moment::START, &Parts { expires: None, ..parts(b"x") }, true, delivery, extras);
         let publish = decoded(&out, Version::V5);
         let expected = [Property::SubscriptionIdentifier(3), Property::SubscriptionIdentifier(300)];
         assert_eq!(publish.properties.iter().collect::<Vec<_>>(), expected);

@@ -56,9 +56,15 @@ impl Message {
         }
     }
 
-    /// Topic name.
+    /// Topic name. What only compares is better off with [`Message::topic_bytes`].
     pub fn topic(&self) -> &str {
-        std::str::from_utf8(&self.data[..usize::from(self.topic_length)]).expect("it was a str when it was copied")
+        std::str::from_utf8(self.topic_bytes()).expect("it was a str when it was copied")
+    }
+
+    /// Topic name as bytes, which needs no look at them.
+    #[inline]
+    pub fn topic_bytes(&self) -> &[u8] {
+        &self.data[..usize::from(self.topic_length)]
     }
 
     /// Properties that travel with the message.

@@ -28,6 +28,7 @@ mod ids;
 mod index;
 mod input;
 mod layout;
+mod level;
 mod listeners;
 mod load;
 pub mod message;
@@ -163,13 +164,22 @@ struct StoreSide {
     stopping: bool,
 }
 
+/// See [`Broker::limit_before_connect`].
+enum Before {
+    /// A packet of up to so many bytes.
+    Takes(usize),
+    /// Nothing now: something is asked outside.
+    Waits,
+    /// It is closed.
+    Closed,
+}
+
 /// Buffers that are used again by every PUBLISH.
 #[derive(Debug, Default)]
 struct Scratch {
     hits: Vec<FilterId>,
     targets: Vec<Target>,
     layouts: Layouts,
-    packet: Vec<u8>,
 }
 
 impl Broker {
@@ -197,21 +207,17 @@ impl Broker {
         let mut at = 0;
         loop {
             let Some(connection) = &self.connections[from.index()] else { return bytes.len() };
-            if matches!(connection.phase, Phase::AwaitConnect { .. }) && bytes[at] != CONNECT {
-                // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
-                self.counters.packets_refused += 1;
-                self.close_quietly(now, from);
-                return bytes.len();
-            }
-            if connection.is_asking() {
-                // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
-                if bytes.len() - at > self.limits.packet_size_before_connect as usize {
-                    self.close_quietly(now, from);
-                    return bytes.len();
+            let limit = match &connection.phase {
+                Phase::Connected(_) => self.limits.packet_size as usize,
+                Phase::AwaitConnect { .. } | Phase::Authenticating(_) | Phase::Exchanging(_) | Phase::Closing => {
+                    let is_asking = connection.is_asking();
+                    match self.limit_before_connect(now, from, is_asking, &bytes[at..]) {
+                        Before::Takes(limit) => limit,
+                        Before::Waits => break,
+                        Before::Closed => return bytes.len(),
+                    }
                 }
-                break;
-            }
-            let limit = connection.packet_limit(&self.limits);
+            };
             match frame(&bytes[at..], limit) {
                 Ok(Some(frame)) => {
                     self.packet(now, from, frame, &bytes[at..at + frame.end]);
@@ -229,6 +235,29 @@ impl Broker {
         }
         self.counters.bytes_received += at as u64;
         at
+    }
+
+    /// What is done with bytes of a connection whose CONNECT was not accepted.
+    #[cold]
+    fn limit_before_connect(&mut self, now: Moment, from: ConnectionId, is_asking: bool, bytes: &[u8]) -> Before {
+        let limit = self.limits.packet_size_before_connect as usize;
+        let connection = self.connections[from.index()].as_ref();
+        let awaits = connection.is_some_and(|connection| matches!(connection.phase, Phase::AwaitConnect { .. }));
+        if awaits && bytes.first() != Some(&CONNECT) {
+            // Not MQTT, or not the packet that has to be first ([MQTT-3.1.0-1]): no need to wait for its end.
+            self.counters.packets_refused += 1;
+            self.close_quietly(now, from);
+            return Before::Closed;
+        }
+        if !is_asking {
+            return Before::Takes(limit);
+        }
+        // [MQTT-3.1.4-5] A client need not wait for CONNACK. What it sends waits with the shell, within limits.
+        if bytes.len() > limit {
+            self.close_quietly(now, from);
+            return Before::Closed;
+        }
+        Before::Waits
     }
 
     /// Takes an input.

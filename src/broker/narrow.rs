@@ -14,8 +14,14 @@ pub(super) const CONNACK_SIZE: usize = 5;
 impl Broker {
     /// Appends a packet to what a client is sent, unless it is larger than the client takes.
     pub(super) fn send(&mut self, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.counters.packets_sent += 1;
         let limit = self.connected(to).map_or(usize::MAX, Connected::packet_size_max);
+        self.send_within(limit, to, encode);
+    }
+
+    /// The same for a client that takes packets of up to `limit` bytes.
+    #[inline]
+    pub(super) fn send_within(&mut self, limit: usize, to: ConnectionId, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.counters.packets_sent += 1;
         let outbox = self.outboxes.append(to);
         let start = outbox.len();
         encode(outbox);

@@ -37,9 +37,9 @@ impl Broker {
         self.counters.publishes_received += 1;
         self.counters.payload_bytes_received += publish.payload.len() as u64;
         let Some(connected) = self.connected(from) else { return };
-        let (version, key) = (connected.version, connected.session);
+        let (is_v5, key) = (connected.version.is_v5(), connected.session);
         let mut alias_name = None;
-        if version.is_v5()
+        if is_v5
             && !publish.properties.is_empty()
             && let Err(reason) = self.resolve_alias(from, publish, &mut alias_name)
         {
@@ -53,14 +53,13 @@ impl Broker {
         if self.is_too_deep(topic) {
             return self.close_with(now, from, ReasonCode::TOPIC_NAME_INVALID);
         }
-        let is_foreign = is_private(topic) && self.origin(from).is_network();
-        if is_foreign || is_reserved(topic) {
+        if topic.starts_with('$') && (is_reserved(topic) || (is_private(topic) && self.origin(from).is_network())) {
             return self.refuse_publish(now, from, publish, ReasonCode::NOT_AUTHORIZED);
         }
         if publish.qos == QoS::ExactlyOnce && self.was_received(from, key, publish) {
             return;
         }
-        if publish.qos != QoS::AtMostOnce && version.is_v5() && !self.note_open(from) {
+        if is_v5 && publish.qos != QoS::AtMostOnce && !self.note_open(from) {
             return self.close_with(now, from, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED);
         }
         if !self.may(key, Action::Write, topic) {
@@ -68,7 +67,7 @@ impl Broker {
         }
         let mut kept = vec![];
         let (parts, passes) = message_parts(now, topic, publish, &mut kept);
-        let packet = passes.then_some(Received { bytes: whole, is_v5: version.is_v5() });
+        let packet = passes.then_some(Received { bytes: whole, is_v5 });
         self.accept(now, from, key, publish, &Source { parts, packet });
     }
 
@@ -125,17 +124,18 @@ impl Broker {
         match self.route(now, source, publication) {
             Err(Refused) => self.refuse_publish(now, from, publish, ReasonCode::QUOTA_EXCEEDED),
             Ok(routed) => {
-                // Nothing to say if it was itself a reader, too slow for its own messages.
-                let Some(connected) = self.connected(from) else { return };
-                let is_v5 = connected.version.is_v5();
                 if let (QoS::ExactlyOnce, Some(id)) = (publish.qos, publish.packet_id) {
+                    // Nothing to say if it was itself a reader, too slow for its own messages.
+                    if self.connected(from).is_none() {
+                        return;
+                    }
                     self.sessions.at_mut(key).rare().incoming.insert(id);
                     if keeps_id {
                         self.mark_dirty(key);
                     }
                 }
                 if let Some(mut held) = routed.answer {
-                    if !routed.any_reader && is_v5 {
+                    if !routed.any_reader && self.connected(from).is_some_and(|connected| connected.version.is_v5()) {
                         held.answer = without_readers(held.answer);
                     }
                     self.speak(held);
@@ -238,8 +238,12 @@ fn without_readers(answer: Answer) -> Answer {
 /// The message in a PUBLISH. Also tells whether the packet holds nothing that belongs to its hop alone, so that
 /// it can be sent on as it is.
 fn message_parts<'a>(now: Moment, topic: &'a str, publish: &Publish<'a>, kept: &'a mut Vec<u8>) -> (Parts<'a>, bool) {
+    let (payload, qos, retain) = (publish.payload, publish.qos, publish.retain);
     let mut expires = None;
     let mut passes = publish.topic.is_some();
+    if publish.properties.is_empty() {
+        return (Parts { topic, properties: Properties::NONE, payload, qos, retain, expires }, passes);
+    }
     let mut travel_all = true;
     for property in publish.properties.iter() {
         match property {
@@ -255,7 +259,5 @@ fn message_parts<'a>(now: Moment, topic: &'a str, publish: &Publish<'a>, kept: &
         publish.properties.iter().filter(travels).for_each(|property| property.encode(kept));
         Properties::from_checked(kept)
     };
-    let parts =
-        Parts { topic, properties, payload: publish.payload, qos: publish.qos, retain: publish.retain, expires };
-    (parts, passes)
+    (Parts { topic, properties, payload, qos, retain, expires }, passes)
 }

@@ -1,7 +1,7 @@
 //! The last retained message of every topic, in the order of the topics, so that a replay can stop and go on.
 
 use super::message::Message;
-use crate::mqtt::{TopicFilter, TopicName, matches};
+use crate::mqtt::{TopicFilter, matches_bytes};
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -25,19 +25,19 @@ pub enum Owner {
     Gateway,
 }
 
-/// A message that is found and ordered by its topic name.
+/// A message that is found and ordered by its topic name: by its bytes, whose order is that of the text.
 #[derive(Debug)]
 struct ByTopic(Arc<Message>, Owner);
 
-impl Borrow<str> for ByTopic {
-    fn borrow(&self) -> &str {
-        self.0.topic()
+impl Borrow<[u8]> for ByTopic {
+    fn borrow(&self) -> &[u8] {
+        self.0.topic_bytes()
     }
 }
 
 impl PartialEq for ByTopic {
     fn eq(&self, other: &Self) -> bool {
-        self.0.topic() == other.0.topic()
+        self.0.topic_bytes() == other.0.topic_bytes()
     }
 }
 
@@ -51,7 +51,7 @@ impl PartialOrd for ByTopic {
 
 impl Ord for ByTopic {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.topic().cmp(other.0.topic())
+        self.0.topic_bytes().cmp(other.0.topic_bytes())
     }
 }
 
@@ -82,7 +82,7 @@ impl Retained {
 
     /// The retained message of a topic.
     pub fn find(&self, topic: &str) -> Option<&Arc<Message>> {
-        self.messages.get(topic).map(|ByTopic(message, _)| message)
+        self.messages.get(topic.as_bytes()).map(|ByTopic(message, _)| message)
     }
 
     /// Sets the retained message of its topic.
@@ -98,7 +98,7 @@ impl Retained {
 
     /// Forgets the retained message of a topic; tells whether there was one.
     pub fn clear(&mut self, topic: &str) -> bool {
-        let Some(old) = self.messages.take(topic) else { return false };
+        let Some(old) = self.messages.take(topic.as_bytes()) else { return false };
         self.forget(&old);
         true
     }
@@ -116,15 +116,15 @@ impl Retained {
         if !filter.has_wildcard() {
             return Part { messages: self.find(filter.as_str()).cloned().into_iter().collect(), rest: None };
         }
-        let prefix = literal_prefix(filter.as_str());
+        let prefix = literal_prefix(filter.as_str()).as_bytes();
         let start = match after {
-            Some(topic) => Bound::Excluded(topic),
+            Some(topic) => Bound::Excluded(topic.as_bytes()),
             None => Bound::Included(prefix),
         };
         let mut part = Part { messages: vec![], rest: None };
-        let topics = self.messages.range::<str, _>((start, Bound::Unbounded));
-        for (count, ByTopic(message, _)) in topics.take_while(|by| by.0.topic().starts_with(prefix)).enumerate() {
-            if TopicName::new(message.topic()).is_ok_and(|topic| matches(filter, topic)) {
+        let topics = self.messages.range::<[u8], _>((start, Bound::Unbounded));
+        for (count, ByTopic(message, _)) in topics.take_while(|by| by.0.topic_bytes().starts_with(prefix)).enumerate() {
+            if matches_bytes(filter, message.topic_bytes()) {
                 part.messages.push(message.clone());
             }
             if part.messages.len() == matching || count + 1 == scanned {
@@ -147,7 +147,7 @@ fn literal_prefix(filter: &str) -> &str {
 mod tests {
     use super::*;
     use crate::broker::message::Parts;
-    use crate::mqtt::{Properties, QoS};
+    use crate::mqtt::{Properties, QoS, TopicName, matches};
 
     fn message(topic: &str) -> Arc<Message> {
         let (properties, payload) = (Properties::NONE, &b"x"[..]);

@@ -1,7 +1,7 @@
 //! From one message to its readers.
 
 use super::change::Receiver;
-use super::connection::{Connected, Connection};
+use super::connection::Connected;
 use super::few::Few;
 use super::group::{Held, Slot};
 use super::ids::{ConnectionId, MessageId, SessionKey};
@@ -61,6 +61,26 @@ struct Fan {
     is_urgent: bool,
     shared: Option<Arc<Message>>,
     slow: Vec<ConnectionId>,
+}
+
+/// What sending to a client that is there needs to know of its connection.
+#[derive(Clone, Copy)]
+struct Live {
+    to: ConnectionId,
+    /// Messages of QoS 1 and 2 it takes at once.
+    window: u16,
+    is_v5: bool,
+    /// Whether it gets a packet that nobody else gets.
+    is_alone: bool,
+}
+
+impl Live {
+    #[inline]
+    fn of(to: ConnectionId, connected: &Connected, target: &Target) -> Live {
+        let is_v5 = connected.version.is_v5();
+        let is_alone = is_v5 && (target.identifier != 0 || target.overlaps || connected.takes_aliases());
+        Live { to, window: connected.window, is_v5, is_alone }
+    }
 }
 
 impl Broker {
@@ -179,11 +199,14 @@ impl Broker {
         }
         let any_reader = !targets.is_empty();
         scratch.targets = targets;
-        for connection in std::mem::take(&mut fan.slow) {
-            self.counters.slow_readers_closed += 1;
-            self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+        if !fan.slow.is_empty() {
+            for connection in std::mem::take(&mut fan.slow) {
+                self.counters.slow_readers_closed += 1;
+                self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+            }
         }
-        let answer = self.keep(source, fan, waits, publication.answer);
+        let is_kept = waits || fan.live > 0;
+        let answer = if is_kept { self.keep(source, fan, waits, publication.answer) } else { publication.answer };
         Routed { any_reader, answer }
     }
 
@@ -205,32 +228,32 @@ impl Broker {
     fn deliver_to(&mut self, source: &Source<'_>, target: &Target, fan: &mut Fan, scratch: &mut Scratch) {
         let qos = target.qos.min(source.parts.qos);
         let session = self.sessions.at(target.session);
-        let (connection, is_stored) = (session.connection, session.is_stored);
-        let connected = connection.and_then(|id| self.connected(id));
-        if connected.is_some_and(|connected| !self.fits(source, target, connected, qos, fan.now, scratch)) {
+        let is_stored = session.is_stored;
+        let connected = session.connection.and_then(|id| Some((id, self.connected(id)?)));
+        if connected.is_some_and(|(_, connected)| !self.fits(source, target, connected, qos, fan.now, scratch)) {
             // [MQTT-3.1.2-25]: a packet the client does not accept is as if it had been completed.
             self.counters.dropped_too_large += 1;
             return;
         }
-        let window = connection.zip(connected.map(|connected| connected.window));
-        if qos != QoS::AtMostOnce && !self.make_room(fan.now, target.session, source.parts.size()) {
+        let live = connected.map(|(id, connected)| Live::of(id, connected, target));
+        if qos == QoS::AtMostOnce {
+            if let Some(live) = live {
+                self.send_live(source, target, live, qos, None, fan.now, scratch);
+            }
             return;
         }
-        if qos == QoS::AtMostOnce {
-            if let Some(connection) = connection {
-                self.send_live(source, target, connection, qos, None, fan.now, scratch);
-            }
+        if !self.make_room(fan.now, target.session, source.parts.size()) {
             return;
         }
         if is_stored {
-            let sends = self.enter_stored(source, target, qos, window, fan);
-            if let (Some(connection), Some(id)) = (connection, sends) {
-                self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
+            let sends = self.enter_stored(source, target, qos, live, fan);
+            if let (Some(live), Some(id)) = (live, sends) {
+                self.send_live(source, target, live, qos, Some(id), fan.now, scratch);
             }
-        } else if let Some((connection, window)) = window
-            && let Some(id) = self.enter_memory(source, target, qos, connection, window, fan)
+        } else if let Some(live) = live
+            && let Some(id) = self.enter_memory(source, target, qos, live, fan)
         {
-            self.send_live(source, target, connection, qos, Some(id), fan.now, scratch);
+            self.send_live(source, target, live, qos, Some(id), fan.now, scratch);
         }
     }
 
@@ -259,7 +282,7 @@ impl Broker {
         source: &Source<'_>,
         target: &Target,
         qos: QoS,
-        window: Option<(ConnectionId, u16)>,
+        live: Option<Live>,
         fan: &mut Fan,
     ) -> Option<PacketId> {
         let first = self.first_packet_id();
@@ -270,11 +293,11 @@ impl Broker {
             self.store.index.touch(target.session, number);
         }
         let packet_id = outgoing.next_packet_id();
-        let has_room = window.is_some_and(|(id, window)| outgoing.is_open(window) && !self.outboxes.is_full(id));
+        let has_room = live.is_some_and(|live| outgoing.is_open(live.window) && !self.outboxes.is_full(live.to));
         let sends = has_room && qos == QoS::AtLeastOnce;
         let mut entry = target.entry(source, qos, packet_id, sends);
         let retain = entry.retain;
-        if has_room || (window.is_some() && outgoing.takes_entry(LOAD_WINDOW)) {
+        if has_room || (live.is_some() && outgoing.takes_entry(LOAD_WINDOW)) {
             entry.message = fan.id;
             if !sends || target.share != ShareId::NONE {
                 // A QoS 2 message is sent when it is kept: after a power cut its packet identifier must still
@@ -300,18 +323,17 @@ impl Broker {
         source: &Source<'_>,
         target: &Target,
         qos: QoS,
-        connection: ConnectionId,
-        window: u16,
+        live: Live,
         fan: &mut Fan,
     ) -> Option<PacketId> {
         let (queue_messages, queue_bytes) = (self.limits.queue_messages as usize, self.limits.queue_bytes);
         let outgoing = self.sessions.at_mut(target.session).outgoing(PacketId::FIRST);
         let packet_id = outgoing.next_packet_id();
-        let sends = outgoing.is_open(window) && !self.outboxes.is_full(connection);
+        let sends = outgoing.is_open(live.window) && !self.outboxes.is_full(live.to);
         let mut entry = target.entry(source, qos, packet_id, sends);
         if !sends {
             if outgoing.len() >= queue_messages || outgoing.bytes() + u64::from(entry.size) > queue_bytes {
-                fan.slow.push(connection);
+                fan.slow.push(live.to);
                 return None;
             }
             entry.body = Some(fan.shared(source));
@@ -330,37 +352,32 @@ impl Broker {
         &mut self,
         source: &Source<'_>,
         target: &Target,
-        to: ConnectionId,
+        live: Live,
         qos: QoS,
         packet_id: Option<PacketId>,
         now: Moment,
         scratch: &mut Scratch,
     ) {
-        if packet_id.is_none() && self.outboxes.is_full(to) {
-            self.counters.dropped_outbox_full += 1;
-            return;
-        }
-        let Some(connected) = self.connections[to.index()].as_ref().and_then(Connection::connected) else { return };
         let retain = target.retain_as_published && source.parts.retain;
         let delivery = Delivery { qos, retain, dup: false, packet_id };
-        let is_v5 = connected.version.is_v5();
-        if is_v5 && (target.identifier != 0 || target.overlaps || connected.takes_aliases()) {
-            return self.send_alone(source, target, to, delivery, now, &mut scratch.packet);
+        let out = if packet_id.is_some() {
+            self.outboxes.append(live.to)
+        } else {
+            let Some(out) = self.outboxes.append_unless_full(live.to) else {
+                self.counters.dropped_outbox_full += 1;
+                return;
+            };
+            out
+        };
+        if live.is_alone {
+            return self.send_alone(source, target, live.to, delivery, now);
         }
-        let encoded = scratch.layouts.encoded(now, source, is_v5, qos);
-        put(self.outboxes.append(to), encoded, source.parts.topic.len(), delivery);
+        let encoded = scratch.layouts.encoded(now, source, live.is_v5, qos);
+        put(out, encoded, source.parts.topic.len(), delivery);
         self.counters.note_publish_sent(source.parts.payload.len());
     }
 
-    fn send_alone(
-        &mut self,
-        source: &Source<'_>,
-        target: &Target,
-        to: ConnectionId,
-        delivery: Delivery,
-        now: Moment,
-        packet: &mut Vec<u8>,
-    ) {
+    fn send_alone(&mut self, source: &Source<'_>, target: &Target, to: ConnectionId, delivery: Delivery, now: Moment) {
         let one = [target.identifier];
         let all;
         let identifiers: &[u32] = if target.overlaps {
@@ -371,9 +388,7 @@ impl Broker {
         };
         let identifiers = if identifiers == [0] { &[] } else { identifiers };
         let alias = self.connected_mut(to).and_then(|connected| connected.alias(source.parts.topic));
-        packet.clear();
-        put_alone(packet, now, &source.parts, delivery, Extras { identifiers, alias });
-        self.outboxes.append(to).extend_from_slice(packet);
+        put_alone(self.outboxes.append(to), now, &source.parts, true, delivery, Extras { identifiers, alias });
         self.counters.note_publish_sent(source.parts.payload.len());
     }
 

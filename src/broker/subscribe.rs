@@ -53,9 +53,9 @@ impl Broker {
         }
         let suback = Suback { packet_id: subscribe.packet_id, reasons };
         if self.sessions.at(key).is_stored {
-            self.hold(from, Answer::Suback(suback));
+            self.hold(from, Answer::Suback(Box::new(suback)));
         } else {
-            self.speak(self.held(from, Answer::Suback(suback)));
+            self.speak(self.held(from, Answer::Suback(Box::new(suback))));
         }
         for made in made {
             let (filter, qos) = (made.filter.as_str().into(), made.options.qos);
@@ -98,7 +98,7 @@ impl Broker {
         let key = connected.session;
         let is_stored = self.sessions.at(key).is_stored;
         let reasons = unsubscribe.filters.iter().map(|filter| self.unsubscribe_one(key, filter)).collect();
-        let answer = Answer::Unsuback(Unsuback { packet_id: unsubscribe.packet_id, reasons });
+        let answer = Answer::Unsuback(Box::new(Unsuback { packet_id: unsubscribe.packet_id, reasons }));
         if is_stored {
             self.hold(from, answer);
         } else {

@@ -6,6 +6,7 @@
 
 use super::few::Few;
 use super::ids::SessionKey;
+use super::level::Level;
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{SharedFilter, TopicFilter};
 use foldhash::fast::FixedState;
@@ -44,8 +45,15 @@ struct Filter {
     /// Its node in the tree; 0 (the root) for filters without wildcard.
     node: u32,
     subscribers: Few<Subscriber>,
+    /// What few filters have.
+    sharing: Option<Box<Sharing>>,
+}
+
+/// What a filter has to do with shared subscriptions.
+#[derive(Debug, Default)]
+struct Sharing {
     /// Shared subscriptions to this filter.
-    shared: Few<FilterId>,
+    shared: Vec<FilterId>,
     /// For a shared subscription: the filter its members share, and the member whose turn it is.
     share: Option<Share>,
 }
@@ -57,11 +65,27 @@ struct Share {
     turn: u32,
 }
 
+impl Filter {
+    #[inline]
+    fn shared(&self) -> &[FilterId] {
+        self.sharing.as_ref().map_or(&[], |sharing| &sharing.shared)
+    }
+
+    #[inline]
+    fn share(&self) -> Option<Share> {
+        self.sharing.as_ref()?.share
+    }
+
+    fn sharing(&mut self) -> &mut Sharing {
+        self.sharing.get_or_insert_default()
+    }
+}
+
 /// A node of the tree; node 0 is the root. Numbers of filters are stored plus one, 0 is none.
 #[derive(Debug, Default)]
 struct Node {
     parent: u32,
-    level: Box<str>,
+    level: Level,
     children: u32,
     /// The filter that ends here.
     filter: u32,
@@ -126,7 +150,7 @@ impl Subscriptions {
     /// Shared subscriptions to a filter; their subscribers are the members.
     #[inline]
     pub fn shared(&self, filter: FilterId) -> &[FilterId] {
-        self.filters[filter.0 as usize].shared.as_slice()
+        self.filters[filter.0 as usize].shared()
     }
 
     /// How many shared subscriptions there are.
@@ -141,18 +165,15 @@ impl Subscriptions {
 
     /// Which shared subscription a filter is; [`ShareId::NONE`] if it is none.
     pub fn share_of(&self, filter: FilterId) -> ShareId {
-        self.filters[filter.0 as usize].share.map_or(ShareId::NONE, |share| share.id)
+        self.filters[filter.0 as usize].share().map_or(ShareId::NONE, |share| share.id)
     }
 
     /// Counts the turns of a shared subscription; tells the number of this one.
     pub fn next_turn(&mut self, filter: FilterId) -> u32 {
-        match &mut self.filters[filter.0 as usize].share {
-            Some(share) => {
-                share.turn = share.turn.wrapping_add(1);
-                share.turn
-            }
-            None => 0,
-        }
+        let sharing = self.filters[filter.0 as usize].sharing.as_mut();
+        let Some(share) = sharing.and_then(|sharing| sharing.share.as_mut()) else { return 0 };
+        share.turn = share.turn.wrapping_add(1);
+        share.turn
     }
 
     /// Adds a subscription, or replaces the session's earlier one to the same filter.
@@ -192,14 +213,15 @@ impl Subscriptions {
 
     fn remove_if_unused(&mut self, id: FilterId) {
         let filter = &mut self.filters[id.0 as usize];
-        if !filter.subscribers.as_slice().is_empty() || !filter.shared.as_slice().is_empty() {
+        if !filter.subscribers.as_slice().is_empty() || !filter.shared().is_empty() {
             return;
         }
-        let share = filter.share.take();
+        let share = filter.share();
+        filter.sharing = None;
         self.remove_filter(id.0);
         if let Some(share) = share {
             self.shares.remove(&share.id);
-            self.filters[share.inner.0 as usize].shared.retain(|&other| other != id);
+            self.filters[share.inner.0 as usize].sharing().shared.retain(|&other| other != id);
             self.remove_if_unused(share.inner);
         }
     }
@@ -208,17 +230,17 @@ impl Subscriptions {
     #[inline]
     pub fn matching(&self, topic: &str, hits: &mut Vec<FilterId>) {
         if let Some(exact) = self.find(topic)
-            && self.filters[exact.0 as usize].share.is_none()
+            && self.filters[exact.0 as usize].share().is_none()
         {
             hits.push(exact);
         }
         if self.wildcards > 0 {
             // [MQTT-4.7.2-1]: wildcards in the first level do not match names that begin with $.
-            self.walk(0, Some(topic), !topic.starts_with('$'), hits);
+            self.walk(0, Some(topic.as_bytes()), !topic.starts_with('$'), hits);
         }
     }
 
-    fn walk(&self, node: u32, rest: Option<&str>, wildcards: bool, hits: &mut Vec<FilterId>) {
+    fn walk(&self, node: u32, rest: Option<&[u8]>, wildcards: bool, hits: &mut Vec<FilterId>) {
         let here = &self.nodes[node as usize];
         if here.hash != 0 && wildcards {
             hits.push(FilterId(here.hash - 1));
@@ -229,8 +251,8 @@ impl Subscriptions {
             }
             return;
         };
-        let (level, rest) = match rest.split_once('/') {
-            Some((level, rest)) => (level, Some(rest)),
+        let (level, rest) = match rest.iter().position(|&byte| byte == b'/') {
+            Some(end) => (&rest[..end], Some(&rest[end + 1..])),
             None => (rest, None),
         };
         if here.plus != 0 && wildcards {
@@ -243,15 +265,15 @@ impl Subscriptions {
         }
     }
 
-    fn edge_hash(hasher: &FixedState, parent: u32, level: &str) -> u64 {
+    fn edge_hash(hasher: &FixedState, parent: u32, level: &[u8]) -> u64 {
         hasher.hash_one((parent, level))
     }
 
-    fn child(&self, parent: u32, level: &str) -> Option<u32> {
+    fn child(&self, parent: u32, level: &[u8]) -> Option<u32> {
         let hash = Self::edge_hash(&self.hasher, parent, level);
         let is_edge = |&node: &u32| {
             let node = &self.nodes[node as usize];
-            node.parent == parent && *node.level == *level
+            node.parent == parent && node.level.as_bytes() == level
         };
         self.edges.find(hash, is_edge).copied()
     }
@@ -262,8 +284,8 @@ impl Subscriptions {
         let id = self.add_text(text);
         let share = self.new_share();
         self.shares.insert(share, id);
-        self.filters[id.0 as usize].share = Some(Share { id: share, inner, turn: 0 });
-        self.filters[inner.0 as usize].shared.push(id);
+        self.filters[id.0 as usize].sharing().share = Some(Share { id: share, inner, turn: 0 });
+        self.filters[inner.0 as usize].sharing().shared.push(id);
         id
     }
 
@@ -287,7 +309,7 @@ impl Subscriptions {
     }
 
     fn add_text(&mut self, text: &str) -> FilterId {
-        let filter = Filter { text: text.into(), node: 0, subscribers: Few::None, shared: Few::None, share: None };
+        let filter = Filter { text: text.into(), node: 0, subscribers: Few::None, sharing: None };
         let id = if let Some(id) = self.free_filters.pop() {
             self.filters[id as usize] = filter;
             id
@@ -303,9 +325,9 @@ impl Subscriptions {
 
     fn add_path(&mut self, text: &str, filter: u32) -> u32 {
         let mut node = 0;
-        for level in text.split('/') {
+        for level in text.as_bytes().split(|&byte| byte == b'/') {
             match level {
-                "#" => {
+                b"#" => {
                     self.nodes[node as usize].hash = filter + 1;
                     return node;
                 }
@@ -316,8 +338,8 @@ impl Subscriptions {
         node
     }
 
-    fn add_node(&mut self, parent: u32, level: &str) -> u32 {
-        let node = Node { parent, level: level.into(), ..Node::default() };
+    fn add_node(&mut self, parent: u32, level: &[u8]) -> u32 {
+        let node = Node { parent, level: Level::new(level), ..Node::default() };
         let id = if let Some(id) = self.free_nodes.pop() {
             self.nodes[id as usize] = node;
             id
@@ -326,11 +348,12 @@ impl Subscriptions {
             self.nodes.len() as u32 - 1
         };
         self.nodes[parent as usize].children += 1;
-        if level == "+" {
+        if level == b"+" {
             self.nodes[parent as usize].plus = id;
         }
         let (nodes, hasher) = (&self.nodes, &self.hasher);
-        let rehash = |&id: &u32| Self::edge_hash(hasher, nodes[id as usize].parent, &nodes[id as usize].level);
+        let rehash =
+            |&id: &u32| Self::edge_hash(hasher, nodes[id as usize].parent, nodes[id as usize].level.as_bytes());
         self.edges.insert_unique(Self::edge_hash(hasher, parent, level), id, rehash);
         id
     }
@@ -363,7 +386,7 @@ impl Subscriptions {
                 return;
             }
             let parent = here.parent;
-            let hash = Self::edge_hash(&self.hasher, parent, &here.level);
+            let hash = Self::edge_hash(&self.hasher, parent, here.level.as_bytes());
             if let Ok(entry) = self.edges.find_entry(hash, |&other| other == node) {
                 entry.remove();
             }
@@ -372,7 +395,7 @@ impl Subscriptions {
             if above.plus == node {
                 above.plus = 0;
             }
-            self.nodes[node as usize].level = Box::default();
+            self.nodes[node as usize].level = Level::default();
             self.free_nodes.push(node);
             node = parent;
         }
@@ -411,6 +434,11 @@ mod tests {
             all.extend(last.iter().cloned());
         }
         all
+    }
+
+    #[test]
+    fn a_filter_stays_small() {
+        assert!(size_of::<Filter>() <= 48, "{} bytes for each subscription of a house", size_of::<Filter>());
     }
 
     #[test]

@@ -124,8 +124,27 @@ enum Command {
     Bench(Box<bench::BenchArgs>),
 }
 
+/// The arguments where the command is [`Command::Run`]. A gateway runs for years: knowing the arguments of all other
+/// commands would cost it 160 kB for as long.
+#[derive(Debug, Parser)]
+#[command(name = "gatehouse", version, about)]
+struct RunArguments {
+    #[command(subcommand)]
+    command: RunCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunCommand {
+    /// Start the gateway.
+    Run(run::RunArgs),
+}
+
 /// Reads the arguments of this process and does what they say.
 pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "run") {
+        let RunCommand::Run(args) = RunArguments::parse().command;
+        return run::run(args);
+    }
     let arguments = Arguments::parse();
     match arguments.command {
         Command::Run(args) => run::run(args),

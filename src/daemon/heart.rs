@@ -9,7 +9,7 @@ use super::alarm::Alarm;
 use crate::base::Moment;
 use crate::base::limits::{ACCEPTS_PER_TURN, OUTBOX_BYTES, READ_BUFFER_BYTES, READS_PER_TURN};
 use crate::broker::{Arrival, Broker, ConnectionId, Input, Origin, Output};
-use crate::net::{Accepted, Linger, Listener, ReadStep, Ready, Socket, Visitors, WriteStep};
+use crate::net::{Accepted, Linger, Listener, ReadStep, Ready, Socket, Visit, Visitors, WriteStep};
 use crate::store::{Reply, Request, Store};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -224,7 +224,7 @@ impl Heart {
         });
         let waker = self.parts.ready.waker(id);
         let refusal = accepted.visit.as_ref().and_then(|visit| visit.refusal);
-        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker, accepted.visit));
+        self.sockets[id as usize] = Some(Socket::new(accepted.io, waker, accepted.visit.map(Visit::into_pass)));
         self.open += 1;
         let since = accepted.since.map_or(now, |since| self.moment(since));
         let arrival = Arrival { origin, since, identity: accepted.identity, refusal };
@@ -294,13 +294,20 @@ impl Heart {
     fn flush(&mut self, now: Moment, id: u32) {
         let connection = ConnectionId(id);
         let Some(socket) = &mut self.sockets[id as usize] else { return };
-        let was_full = self.parts.broker.outbox(connection).len() >= OUTBOX_BYTES;
+        let mut was_full = false;
         loop {
             let bytes = self.parts.broker.outbox(connection);
+            let length = bytes.len();
+            was_full |= length >= OUTBOX_BYTES;
             let step = if bytes.is_empty() { socket.finish() } else { socket.write(bytes) };
             match step {
                 WriteStep::Written(0) => break,
-                WriteStep::Written(count) => self.parts.broker.written(connection, count),
+                WriteStep::Written(count) => {
+                    self.parts.broker.written(connection, count);
+                    if count == length && !socket.keeps_back() {
+                        break;
+                    }
+                }
                 WriteStep::Wait => return,
                 WriteStep::Closed => return self.close(now, id),
             }
@@ -325,7 +332,10 @@ impl Heart {
     }
 
     fn take(&mut self, now: Moment, id: u32) -> Option<Socket> {
-        let socket = self.sockets[id as usize].take()?;
+        let mut socket = self.sockets[id as usize].take()?;
+        if let Some(pass) = socket.take_pass() {
+            self.parts.visitors.leave(pass);
+        }
         self.open -= 1;
         self.freed.push(id);
         self.parts.broker.handle(now, Input::Closed(ConnectionId(id)));

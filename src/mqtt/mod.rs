@@ -22,5 +22,6 @@ pub use packet_id::PacketId;
 pub use properties::{Properties, Property, PropertySet, put_properties};
 pub use qos::QoS;
 pub use reason::ReasonCode;
+pub(crate) use topic::matches_bytes;
 pub use topic::{SharedFilter, TopicFilter, TopicName, matches};
 pub use version::{Version, Versions};

@@ -35,11 +35,24 @@ pub(super) struct Scan {
     pub separators: usize,
 }
 
+/// Words that [`Scan::of_plain`] looks at, at most: it counts the separators of each eighth byte in one byte.
+const PLAIN_WORDS: usize = 255;
+
 impl Scan {
     /// Looks at eight bytes at a time: every PUBLISH comes through here.
     #[inline]
     pub(super) fn of(bytes: &[u8]) -> Scan {
+        let scan = Scan::of_plain(bytes);
+        if scan.is_plain { scan } else { Scan::of_any(bytes) }
+    }
+
+    /// What is told is right if all bytes are printable ASCII, which is told too.
+    #[inline]
+    fn of_plain(bytes: &[u8]) -> Scan {
         let (words, rest) = bytes.as_chunks::<8>();
+        if words.len() >= PLAIN_WORDS {
+            return Scan::default();
+        }
         let mut seen = Seen::default();
         for word in words {
             seen.add(u64::from_le_bytes(*word));
@@ -49,37 +62,74 @@ impl Scan {
             let last = match bytes.last_chunk::<8>() {
                 // The last eight bytes, without those that were seen.
                 Some(word) => u64::from_le_bytes(*word) >> (8 * missing),
-                None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+                None => few(rest),
             };
             seen.add(last | each(b'a') << (8 * rest.len()));
         }
         Scan {
             is_plain: seen.not_plain & each(0x80) == 0,
-            has_wildcard: seen.wildcards & each(0x80) != 0,
-            separators: seen.separators,
+            has_wildcard: seen.no_wildcards & each(0x80) != each(0x80),
+            separators: seen.separators(),
+        }
+    }
+
+    /// The same one by one.
+    #[cold]
+    fn of_any(bytes: &[u8]) -> Scan {
+        Scan {
+            is_plain: bytes.iter().all(|byte| (0x20..0x7F).contains(byte)),
+            has_wildcard: bytes.iter().any(|byte| matches!(byte, b'+' | b'#')),
+            separators: bytes.split(|&byte| byte == b'/').count() - 1,
         }
     }
 }
 
-/// In the upper bit of some byte, if there was one.
-#[derive(Default)]
+/// What was seen in each eighth byte. The sums do not carry over as long as all bytes are below 0x80.
 struct Seen {
+    /// Its upper bit is set if some was not printable.
     not_plain: u64,
-    wildcards: u64,
-    separators: usize,
+    /// Its upper bit is set if none was a wildcard.
+    no_wildcards: u64,
+    /// How many were `/`.
+    separators: u64,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Seen { not_plain: 0, no_wildcards: u64::MAX, separators: 0 }
+    }
 }
 
 impl Seen {
     #[inline]
     fn add(&mut self, word: u64) {
-        // Below 0x80 the sums do not carry; with a byte from there on the word is not plain in any case.
         self.not_plain |= word | word.wrapping_add(each(1)) | !word.wrapping_add(each(0x60));
-        // `+` and `#` differ in one bit.
+        // `+` and `#` differ in one bit. What is not zero carries into the upper bit.
         let others = (word | each(b'+' ^ b'#')) ^ each(b'+' | b'#');
-        self.wildcards |= others.wrapping_sub(each(1)) & !others;
-        let others = word ^ each(b'/');
-        let separators = !(((others & each(0x7F)) + each(0x7F)) | others) & each(0x80);
-        self.separators += ((separators >> 7).wrapping_mul(each(1)) >> 56) as usize;
+        self.no_wildcards &= others.wrapping_add(each(0x7F));
+        let others = (word ^ each(b'/')).wrapping_add(each(0x7F));
+        self.separators = self.separators.wrapping_add(!others >> 7 & each(1));
+    }
+
+    /// All `/` together.
+    #[inline]
+    fn separators(&self) -> usize {
+        const PAIRS: u64 = 0x00FF_00FF_00FF_00FF;
+        let pairs = (self.separators & PAIRS) + (self.separators >> 8 & PAIRS);
+        (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
+    }
+}
+
+/// Up to seven bytes in one word, and zeros behind them.
+#[inline]
+fn few(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        // The two may overlap.
+        (Some(first), Some(last)) => {
+            let last = u64::from(u32::from_le_bytes(*last)) << (8 * (bytes.len() - 4));
+            u64::from(u32::from_le_bytes(*first)) | last
+        }
+        _ => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 
@@ -137,6 +187,10 @@ mod tests {
             has_wildcard: bytes.iter().any(|byte| matches!(byte, b'+' | b'#')),
             separators: bytes.split(|&byte| byte == b'/').count() - 1,
         };
+        for length in 8 * PLAIN_WORDS - 30..8 * PLAIN_WORDS + 30 {
+            let bytes = vec![b'/'; length];
+            assert_eq!(Scan::of(&bytes), one_by_one(&bytes), "{length} separators");
+        }
         for length in 0..26 {
             for at in 0..length {
                 for byte in 0..=u8::MAX {

@@ -100,7 +100,12 @@ impl<'a> TopicFilter<'a> {
 /// Whether a topic name matches a filter. Wildcards in the first level do not match names that begin
 /// with `$` ([MQTT-4.7.2-1]).
 pub fn matches(filter: TopicFilter<'_>, name: TopicName<'_>) -> bool {
-    let (filter, name) = (filter.as_str().as_bytes(), name.as_str().as_bytes());
+    matches_bytes(filter, name.as_str().as_bytes())
+}
+
+/// The same for the bytes of what was a [`TopicName`]: to look at them as text again would cost more than to match.
+pub(crate) fn matches_bytes(filter: TopicFilter<'_>, name: &[u8]) -> bool {
+    let filter = filter.as_str().as_bytes();
     if name.starts_with(b"$") && (filter.starts_with(b"+") || filter.starts_with(b"#")) {
         return false;
     }

@@ -23,5 +23,5 @@ pub use linger::Linger;
 pub use listener::{Accepted, Listener};
 pub use ready::Ready;
 pub use socket::{ReadStep, Socket, WriteStep};
-pub use visitors::{Visit, Visitors};
+pub use visitors::{Pass, Visit, Visitors};
 pub use websocket::Upgrade;

@@ -1,7 +1,7 @@
 //! One connection's stream, its waker, and the beginning of a packet whose rest has not come.
 
 use super::linger::Linger;
-use super::{Io, Visit};
+use super::{Io, Pass};
 use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 
@@ -10,12 +10,13 @@ use tokio::io::ReadBuf;
 pub struct Socket {
     io: Io,
     waker: Waker,
-    /// The beginning of a packet; empty between packets.
-    partial: Vec<u8>,
+    /// The beginning of a packet; none between packets.
+    #[expect(clippy::box_collection, reason = "every connection has this place, and few have something in it")]
+    partial: Option<Box<Vec<u8>>>,
+    /// Counts it among those of its address.
+    pass: Option<Pass>,
     /// The last write did not take everything.
     is_blocked: bool,
-    /// Counts it among those of its address.
-    _visit: Option<Box<Visit>>,
 }
 
 /// What one read came to.
@@ -44,8 +45,13 @@ pub enum WriteStep {
 
 impl Socket {
     /// A new connection; `waker` puts it on the ready list.
-    pub fn new(io: Io, waker: Waker, visit: Option<Visit>) -> Socket {
-        Socket { io, waker, partial: vec![], is_blocked: false, _visit: visit.map(Box::new) }
+    pub fn new(io: Io, waker: Waker, pass: Option<Pass>) -> Socket {
+        Socket { io, waker, partial: None, pass, is_blocked: false }
+    }
+
+    /// What is to be given back to the [`Visitors`](super::Visitors) when it is gone.
+    pub fn take_pass(&mut self) -> Option<Pass> {
+        self.pass.take()
     }
 
     /// Reads once into `buffer` and hands the bytes to `receive`, which tells how many of them it used.
@@ -61,18 +67,18 @@ impl Socket {
             Poll::Ready(_) => return ReadStep::Closed,
         }
         let bytes = read.filled();
-        let used;
-        if self.partial.is_empty() {
-            used = receive(bytes);
-            self.partial.extend_from_slice(&bytes[used..]);
+        let used = if let Some(partial) = &mut self.partial {
+            partial.extend_from_slice(bytes);
+            let used = receive(partial);
+            self.drop_partial(used);
+            used
         } else {
-            self.partial.extend_from_slice(bytes);
-            used = receive(&self.partial);
-            self.partial.drain(..used);
-            if self.partial.is_empty() {
-                self.partial = vec![];
+            let used = receive(bytes);
+            if used < bytes.len() {
+                self.partial = Some(Box::new(bytes[used..].to_vec()));
             }
-        }
+            used
+        };
         if used > 0 {
             self.io.admit();
         }
@@ -81,12 +87,17 @@ impl Socket {
 
     /// Hands over again what was kept.
     pub fn offer(&mut self, receive: impl FnOnce(&[u8]) -> usize) {
-        if !self.partial.is_empty() {
-            let used = receive(&self.partial);
-            self.partial.drain(..used);
-            if self.partial.is_empty() {
-                self.partial = vec![];
-            }
+        if let Some(partial) = &self.partial {
+            let used = receive(partial);
+            self.drop_partial(used);
+        }
+    }
+
+    /// The first bytes of what was kept are used.
+    fn drop_partial(&mut self, used: usize) {
+        match &mut self.partial {
+            Some(partial) if used < partial.len() => drop(partial.drain(..used)),
+            _ => self.partial = None,
         }
     }
 
@@ -102,6 +113,12 @@ impl Socket {
                 WriteStep::Wait
             }
         }
+    }
+
+    /// Whether the stream may keep back what was written, so that [`Socket::finish`] has something to do.
+    #[inline]
+    pub fn keeps_back(&self) -> bool {
+        matches!(self.io, Io::Tls(_) | Io::WebSocket(_))
     }
 
     /// Brings on its way what was written and the stream keeps back; `Written(0)` when nothing is left.
@@ -148,5 +165,16 @@ impl Socket {
     /// Puts the connection on the ready list again.
     pub fn wake(&self) {
         self.waker.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_stays_small() {
+        let beside = size_of::<Option<Socket>>() - size_of::<Io>();
+        assert!(beside <= 32, "{beside} bytes for each connection beside its stream");
     }
 }

@@ -8,6 +8,7 @@ use crate::base::limits::{ADDRESSES_REMEMBERED, Limits, REFUSALS_PER_ADDRESS};
 use crate::mqtt::ReasonCode;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,14 +26,22 @@ pub struct Visitors {
 #[derive(Debug)]
 pub struct Visit {
     visitors: Arc<Visitors>,
-    address: IpAddr,
+    pass: Option<Pass>,
     /// Why its CONNECT is to be refused, if it is.
     pub refusal: Option<ReasonCode>,
 }
 
+/// A visit in four bytes, which every open connection has: it counts until it is [given back](Visitors::leave).
+/// The number of its visitor from 1 on, and in the lowest bit whether it is refused.
+#[derive(Debug)]
+pub struct Pass(NonZeroU32);
+
 #[derive(Debug)]
 struct Book {
-    visitors: HashMap<IpAddr, Visitor>,
+    /// Where in `visitors` each address is.
+    places: HashMap<IpAddr, u32>,
+    visitors: Vec<Visitor>,
+    free: Vec<u32>,
     /// Of all addresses together.
     rate: Rate,
     /// With how many addresses those are forgotten next from which nothing is open.
@@ -41,6 +50,7 @@ struct Book {
 
 #[derive(Debug)]
 struct Visitor {
+    address: IpAddr,
     open: u32,
     refused: u32,
     rate: Rate,
@@ -69,8 +79,13 @@ impl Rate {
 impl Visitors {
     /// Nobody is here yet.
     pub fn new(limits: Limits) -> Arc<Visitors> {
-        let book =
-            Book { visitors: HashMap::new(), rate: Rate { whole: Instant::now() }, sweep_at: ADDRESSES_REMEMBERED };
+        let book = Book {
+            places: HashMap::new(),
+            visitors: vec![],
+            free: vec![],
+            rate: Rate { whole: Instant::now() },
+            sweep_at: ADDRESSES_REMEMBERED,
+        };
         Arc::new(Visitors { limits, book: Mutex::new(book), turned_away: AtomicU64::new(0) })
     }
 
@@ -78,8 +93,10 @@ impl Visitors {
     pub fn arrive(self: &Arc<Self>, now: Instant, address: IpAddr) -> Option<Visit> {
         let address = address.to_canonical();
         let mut book = self.lock();
-        let refusal = self.judge(now, address, &mut book);
-        let visitor = book.visitors.get_mut(&address)?;
+        book.make_room(now);
+        let place = book.place(now, address);
+        let refusal = self.judge(now, place, &mut book);
+        let visitor = &mut book.visitors[place as usize];
         match refusal {
             None => visitor.open += 1,
             Some(_) if visitor.refused < REFUSALS_PER_ADDRESS => visitor.refused += 1,
@@ -88,15 +105,30 @@ impl Visitors {
                 return None;
             }
         }
-        Some(Visit { visitors: self.clone(), address, refusal })
+        Some(Visit { visitors: self.clone(), pass: Some(Pass::new(place, refusal.is_some())), refusal })
     }
 
-    fn judge(&self, now: Instant, address: IpAddr, book: &mut Book) -> Option<ReasonCode> {
+    /// A connection is gone.
+    pub fn leave(&self, pass: Pass) {
+        let (place, is_refused) = pass.parts();
+        let mut book = self.lock();
+        let visitor = &mut book.visitors[place as usize];
+        if is_refused {
+            visitor.refused -= 1;
+        } else {
+            visitor.open -= 1;
+        }
+        if visitor.is_idle() && visitor.rate.whole <= Instant::now() {
+            let address = visitor.address;
+            book.places.remove(&address);
+            book.free.push(place);
+        }
+    }
+
+    fn judge(&self, now: Instant, place: u32, book: &mut Book) -> Option<ReasonCode> {
         let limits = &self.limits;
-        book.make_room(now);
-        let new = Visitor { open: 0, refused: 0, rate: Rate { whole: now } };
-        let visitor = book.visitors.entry(address).or_insert(new);
-        if limits.limits_own_addresses || !address.is_loopback() {
+        let visitor = &mut book.visitors[place as usize];
+        if limits.limits_own_addresses || !visitor.address.is_loopback() {
             if visitor.open >= limits.connections_per_address {
                 return Some(ReasonCode::QUOTA_EXCEEDED);
             }
@@ -129,33 +161,78 @@ impl Visitors {
     }
 }
 
-impl Book {
-    /// Forgets addresses from which nothing is open, before they become too many: first those whose rate is whole.
-    fn make_room(&mut self, now: Instant) {
-        if self.visitors.len() < self.sweep_at {
-            return;
-        }
-        let is_idle = |visitor: &Visitor| visitor.open == 0 && visitor.refused == 0;
-        self.visitors.retain(|_, visitor| !is_idle(visitor) || visitor.rate.whole > now);
-        if self.visitors.len() >= ADDRESSES_REMEMBERED {
-            self.visitors.retain(|_, visitor| !is_idle(visitor));
-        }
-        self.sweep_at = ADDRESSES_REMEMBERED.max(2 * self.visitors.len());
+impl Visit {
+    /// What is left of it once it is known whether it is refused.
+    pub fn into_pass(mut self) -> Pass {
+        self.pass.take().expect("a visit has its pass until it is dropped")
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut book = self.visitors.lock();
-        let Some(visitor) = book.visitors.get_mut(&self.address) else { return };
-        match self.refusal {
-            None => visitor.open -= 1,
-            Some(_) => visitor.refused -= 1,
+        if let Some(pass) = self.pass.take() {
+            self.visitors.leave(pass);
         }
-        let is_gone = visitor.open == 0 && visitor.refused == 0 && visitor.rate.whole <= Instant::now();
-        if is_gone {
-            book.visitors.remove(&self.address);
+    }
+}
+
+impl Pass {
+    fn new(place: u32, is_refused: bool) -> Pass {
+        Pass(NonZeroU32::MIN.saturating_add(place << 1 | u32::from(is_refused)))
+    }
+
+    /// The place of the visitor, and whether the visit is refused.
+    fn parts(self) -> (u32, bool) {
+        let number = self.0.get() - 1;
+        (number >> 1, number & 1 == 1)
+    }
+}
+
+impl Visitor {
+    fn is_idle(&self) -> bool {
+        self.open == 0 && self.refused == 0
+    }
+}
+
+impl Book {
+    /// Where an address is, known before or not.
+    fn place(&mut self, now: Instant, address: IpAddr) -> u32 {
+        if let Some(&place) = self.places.get(&address) {
+            return place;
         }
+        let visitor = Visitor { address, open: 0, refused: 0, rate: Rate { whole: now } };
+        let place = if let Some(place) = self.free.pop() {
+            self.visitors[place as usize] = visitor;
+            place
+        } else {
+            self.visitors.push(visitor);
+            self.visitors.len() as u32 - 1
+        };
+        self.places.insert(address, place);
+        place
+    }
+
+    /// Forgets addresses from which nothing is open, before they become too many: first those whose rate is whole.
+    fn make_room(&mut self, now: Instant) {
+        if self.places.len() < self.sweep_at {
+            return;
+        }
+        self.forget(|visitor| visitor.is_idle() && visitor.rate.whole <= now);
+        if self.places.len() >= ADDRESSES_REMEMBERED {
+            self.forget(Visitor::is_idle);
+        }
+        self.sweep_at = ADDRESSES_REMEMBERED.max(2 * self.places.len());
+    }
+
+    fn forget(&mut self, which: impl Fn(&Visitor) -> bool) {
+        let Book { places, visitors, free, .. } = self;
+        places.retain(|_, &mut place| {
+            let goes = which(&visitors[place as usize]);
+            if goes {
+                free.push(place);
+            }
+            !goes
+        });
     }
 }
 
@@ -236,6 +313,7 @@ mod tests {
         for number in 0..10 * ADDRESSES_REMEMBERED as u32 {
             drop(visitors.arrive(now + Duration::from_secs(5), IpAddr::from((0x0A00_0000 + number).to_be_bytes())));
         }
-        assert!(visitors.lock().visitors.len() <= ADDRESSES_REMEMBERED);
+        let book = visitors.lock();
+        assert!(book.places.len() <= ADDRESSES_REMEMBERED && book.visitors.len() <= ADDRESSES_REMEMBERED);
     }
 }

@@ -19,6 +19,8 @@ const TOPIC: &str = "house/kitchen/temperature";
 const NOW: Moment = Moment::START;
 /// Filters with wildcards beside the one that matches.
 const FILTERS: usize = 10_000;
+/// Topics with a retained message.
+const RETAINED: u64 = 10_000;
 /// Readers of a fan-out.
 const READERS: u32 = 100;
 
@@ -43,6 +45,10 @@ pub enum Work {
     RouteQos1,
     /// A PUBLISH, QoS 0, through the broker to 100 readers.
     RouteFanOut,
+    /// A PUBLISH, QoS 0, that is retained beside 10,000 others.
+    Retain,
+    /// A retained message sent to a new subscriber, QoS 0.
+    Replay,
 }
 
 impl fmt::Display for Work {
@@ -57,13 +63,15 @@ impl fmt::Display for Work {
             Self::RouteWildcard => "PUBLISH routed to 1 reader among 10,000 wildcards",
             Self::RouteQos1 => "PUBLISH routed to 1 reader and acknowledged, QoS 1",
             Self::RouteFanOut => "PUBLISH routed to 100 readers, QoS 0",
+            Self::Retain => "PUBLISH retained among 10,000",
+            Self::Replay => "retained message sent to a new subscriber, QoS 0",
         })
     }
 }
 
 impl Work {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Decode,
         Self::DecodeV5,
         Self::Encode,
@@ -73,6 +81,8 @@ impl Work {
         Self::RouteWildcard,
         Self::RouteQos1,
         Self::RouteFanOut,
+        Self::Retain,
+        Self::Replay,
     ];
 
     /// How often a short count does it.
@@ -101,6 +111,16 @@ impl Work {
             }
             Self::RouteQos1 => Scene::new(&[TOPIC], 1).publish(times, true),
             Self::RouteFanOut => Scene::new(&[TOPIC], READERS).publish(times, false),
+            Self::Retain => {
+                let mut scene = Scene::new(&[], 0);
+                scene.retain(RETAINED);
+                scene.retain(times);
+            }
+            Self::Replay => {
+                let mut scene = Scene::new(&[], 1);
+                scene.retain(RETAINED);
+                scene.replay(times);
+            }
         }
     }
 }
@@ -190,13 +210,13 @@ impl Scene {
         let mut bytes = Vec::new();
         let qos = if is_acknowledged { wire::QoS::AtLeastOnce } else { wire::QoS::AtMostOnce };
         wire::encode_publish(&mut bytes, qos, 9, TOPIC.as_bytes(), &PAYLOAD);
-        let mut written = 0;
+        let (mut ack, mut written) = (Vec::new(), 0);
         for time in 0..times {
             self.broker.receive(NOW, ConnectionId(0), &bytes);
             written += self.end_turn();
             if is_acknowledged {
                 let id = (time % 65_535 + 1) as u16;
-                let mut ack = Vec::new();
+                ack.clear();
                 wire::encode_ack(&mut ack, wire::Ack::PubAck, id);
                 self.broker.receive(NOW, ConnectionId(1), &ack);
                 written += self.end_turn();
@@ -204,6 +224,34 @@ impl Scene {
         }
         let answers = if is_acknowledged { 4 } else { 0 };
         assert_eq!(written as u64, times * (bytes.len() as u64 * u64::from(self.readers) + answers));
+    }
+
+    /// Retains so many messages, on [`RETAINED`] topics in no order that a cache would like.
+    fn retain(&mut self, times: u64) {
+        let mut bytes = Vec::new();
+        for time in 0..times {
+            let topic = format!("retained/{}/state", time * 7919 % RETAINED);
+            bytes.clear();
+            wire::encode_retained(&mut bytes, wire::QoS::AtMostOnce, 0, topic.as_bytes(), &PAYLOAD);
+            self.broker.receive(NOW, ConnectionId(0), &bytes);
+            self.end_turn();
+        }
+    }
+
+    /// Subscribes to all retained messages until so many came.
+    fn replay(&mut self, times: u64) {
+        let mut bytes = Vec::new();
+        wire::encode_subscribe(&mut bytes, 1, "retained/#", wire::QoS::AtMostOnce);
+        let mut written = 0;
+        for _ in 0..times / RETAINED {
+            self.broker.receive(NOW, ConnectionId(1), &bytes);
+            written += self.end_turn();
+            while self.broker.next_deadline() == Some(NOW) {
+                self.broker.handle(NOW, Input::Tick);
+                written += self.end_turn();
+            }
+        }
+        assert!(written as u64 > times * PAYLOAD.len() as u64, "{written} bytes are not {times} messages");
     }
 
     /// Ends the turn and writes everything; gives the bytes written.

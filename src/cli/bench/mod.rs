@@ -44,6 +44,8 @@ Examples:
   gatehouse bench pairs -h gateway.local -q 1 --seconds 30
   gatehouse bench fan-out --clients 500 --payload 1000 -V mqttv311
   gatehouse bench low-rate --rate 500 --json > result.json
+  gatehouse bench connect --clients 200 -h gateway.local --cafile /etc/house/ca.pem
+  gatehouse bench fan-in -h gateway.local -p 8083 --ws
   gatehouse bench offline -q 1 --clients 50 --messages 100000
 
 Latencies are from the call to publish to the arrival, both on this machine. Topics begin with --prefix and the process

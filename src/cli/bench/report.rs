@@ -19,6 +19,7 @@ pub struct Report {
     payload: u32,
     version: &'static str,
     place: String,
+    transport: &'static str,
     clients: usize,
     rate: Option<u32>,
     /// Messages sent.
@@ -40,12 +41,14 @@ pub struct Report {
 impl Report {
     /// Nothing has happened yet.
     pub fn new(args: &BenchArgs) -> Self {
+        let way = args.connection.way();
         Self {
             scenario: args.title(),
             qos: args.qos.bits(),
             payload: args.payload,
             version: name(args.connection.version()),
-            place: args.connection.way().place.to_string(),
+            place: way.place.to_string(),
+            transport: way.transport(),
             clients: args.count(),
             rate: args.rate(),
             messages: 0,
@@ -69,11 +72,12 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
-        let Self { scenario, qos, payload, version, place, clients, .. } = self;
+        let Self { scenario, qos, payload, version, place, transport, clients, .. } = self;
         let at = self.rate.map(|rate| format!(" at {rate}/s")).unwrap_or_default();
         let seconds = self.took.as_secs_f64();
-        let mut text =
-            format!("{scenario}, {clients} clients, QoS {qos}, {payload} bytes{at}, MQTT {version}, {place}\n");
+        let mut text = format!(
+            "{scenario}, {clients} clients, QoS {qos}, {payload} bytes{at}, MQTT {version}, {place}, {transport}\n"
+        );
         let mut line = |name: &str, value: String| _ = writeln!(text, "  {name:<12} {value}");
         if self.unit == "messages" {
             line("sent", format!("{} in {seconds:.2} s", self.messages));
@@ -106,6 +110,7 @@ impl Report {
         json!({
             "scenario": self.scenario,
             "broker": self.place,
+            "transport": self.transport,
             "version": self.version,
             "clients": self.clients,
             "qos": self.qos,

@@ -155,6 +155,19 @@ pub enum Place {
     Unix(PathBuf),
 }
 
+impl Way {
+    /// What carries the packets.
+    pub fn transport(&self) -> &'static str {
+        match (&self.place, self.websocket, &self.tls) {
+            (Place::Unix(_), _, _) => "Unix socket",
+            (Place::Tcp(..), false, None) => "TCP",
+            (Place::Tcp(..), false, Some(_)) => "TLS",
+            (Place::Tcp(..), true, None) => "WebSocket",
+            (Place::Tcp(..), true, Some(_)) => "WebSocket over TLS",
+        }
+    }
+}
+
 impl ConnectArgs {
     /// The way to the broker.
     pub fn way(&self) -> Way {
