@@ -70,7 +70,7 @@ async fn the_examples_are_told_as_the_golden_files_say() {
     for name in ["demo", "gpio"] {
         let text =
             std::fs::read_to_string(root.join("examples").join(name).join("gatehouse.toml")).expect("an example");
-        let text = text.replace("backend = \"auto\"", "backend = \"simulated\"");
+        let text = text.replace("backend = \"gpiochip\"", "backend = \"simulated\"");
         let text = text.replace("base = \"home\" }", "base = \"home\", home_assistant = true }");
         let found = discoveries(&text, settings(&text).devices.len()).await;
         for (topic, payload) in &found {
@@ -105,7 +105,7 @@ async fn a_device_that_learns_its_properties_is_told_with_them() {
 async fn every_advertised_command_topic_is_answered() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("examples/gpio/gatehouse.toml")).expect("an example");
-    let text = text.replace("backend = \"auto\"", "backend = \"simulated\"");
+    let text = text.replace("backend = \"gpiochip\"", "backend = \"simulated\"");
     let found = discoveries(&text, settings(&text).devices.len()).await;
     let components = found.values().flat_map(|payload| payload["components"].as_object().expect("components").values());
     let topics: Vec<String> =
