@@ -139,7 +139,7 @@ impl Report<'_> {
              ## On a Raspberry Pi\n\
              Not measured. On a Pi with Rust: `make bench ARGS=\"--write benchmarks-pi.md\"` in a copy of this repository. \
              `make bench-arm64` runs every load below an emulated processor, which shows that it works and nothing else. What did \
-             not pay is told in the [performance notes](performance-notes.md), how cost grows in [growth](growth/README.md).\n",
+             not pay is told in the [performance notes](performance-notes.md); `make growth` draws how cost grows.\n",
             counted = self.counted,
             arguments = self.arguments,
             rounds = self.rounds,
