@@ -37,6 +37,8 @@ struct Session<'a> {
     /// In the order of sending.
     pending: VecDeque<Pending>,
     last_packet_id: u16,
+    /// Whether the gateway said that it keeps the session: that it was there, or by a PUBREC, whose identifier is part
+    /// of it. A CONNACK that begins a session does not say so, and a PUBACK may leave when all readers have the message.
     is_known: bool,
 }
 
@@ -113,7 +115,7 @@ impl Session<'_> {
             let what = format!("publisher {}: round {}: its session is gone", self.publisher.number, place.round);
             self.world.note(|ledger| ledger.breach(what));
         }
-        self.is_known = true;
+        self.is_known |= session_present;
     }
 
     /// [MQTT-4.4.0-1] what is not done is sent again in its order.
@@ -158,6 +160,7 @@ impl Session<'_> {
         let Some(index) = self.pending.iter().position(|pending| pending.packet_id == packet_id) else {
             return Err(End::Garbled(format!("{received:?} of nothing that was sent")));
         };
+        self.is_known |= kind == Kind::Pubrec;
         let pending = &mut self.pending[index];
         let (stream, number) = (pending.stream, pending.number);
         match (kind, stream.qos()) {
