@@ -48,6 +48,22 @@ fn scripts_stop_at_the_first_failure() {
     assert_none(found);
 }
 
+/// Lines that a merge leaves where it could not decide; spelt so that this file does not hold them.
+fn is_left_by_a_merge(line: &str) -> bool {
+    ["<", ">"].iter().any(|mark| line.starts_with(&format!("{} ", mark.repeat(7))))
+}
+
+#[test]
+fn no_merge_left_its_marks() {
+    let mark = "<".repeat(7);
+    assert!(is_left_by_a_merge(&format!("{mark} HEAD")) && !is_left_by_a_merge("<< 01 03"));
+    for path in files("") {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let marks = text.lines().filter(|line| is_left_by_a_merge(line)).count();
+        assert_eq!(marks, 0, "{} holds marks of a merge", relative(&path));
+    }
+}
+
 #[test]
 fn nothing_names_a_folder_of_one_machine() {
     let mut found = Vec::new();
