@@ -1,6 +1,6 @@
 //! What is confirmed is kept; what need not be kept is not written.
 
-use super::support::{Bench, Got, message, properties};
+use super::support::{Bench, Got, message, properties, will};
 use crate::base::limits::{ELISION_MICROS, Limits, QueueFull};
 use crate::broker::StoreFault;
 use crate::mqtt::packet::AckKind::{Puback, Pubcomp, Pubrec, Pubrel};
@@ -171,6 +171,26 @@ fn a_full_queue_refuses_the_publisher() {
     }
     let expected = [Got::Ack(Puback, 1, SUCCESS), Got::Ack(Puback, 2, SUCCESS), Got::Ack(Puback, 3, 0x97)];
     assert_eq!(bench.got(0), expected);
+}
+
+#[test]
+fn a_will_passes_over_a_reader_whose_queue_is_full() {
+    let mut bench = Bench::with(Limits { queue_messages: 1, ..Limits::default() });
+    bench.connect_with(0, "mortal", Version::V311, |connect| connect.will = Some(will("a", "gone", &[])));
+    for (reader, name) in [(1, "asleep"), (2, "awake")] {
+        bench.connect(reader, name, Version::V311);
+        bench.subscribe(reader, "a", QoS::AtLeastOnce);
+        bench.got(reader);
+    }
+    bench.lose(1);
+    bench.publish(0, "a", "fills the queue of the one that is asleep", QoS::AtLeastOnce, 1);
+    let id = first_id(&bench.got(2));
+    bench.ack(2, Puback, id);
+    bench.lose(0);
+    let got = bench.got(2);
+    assert!(matches!(&got[..], [Got::Publish { payload, .. }] if payload == "gone"), "{got:?}");
+    assert_eq!(bench.broker.counters().dropped_queue_full, 1);
+    assert_eq!(bench.broker.counters().publishes_refused, 0);
 }
 
 /// A client of 3.1.1 that is subscribed to what it publishes, and sends a refused message again before anything else.
