@@ -201,14 +201,14 @@ impl Broker {
         }
         let any_reader = !targets.is_empty();
         scratch.targets = targets;
-        if !fan.slow.is_empty() {
-            for connection in std::mem::take(&mut fan.slow) {
-                self.counters.slow_readers_closed += 1;
-                self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
-            }
-        }
+        let slow = std::mem::take(&mut fan.slow);
         let is_kept = waits || fan.live > 0;
         let answer = if is_kept { self.keep(source, fan, waits, publication.answer) } else { publication.answer };
+        // Only now: their wills are messages too, and this one has its number since it was begun.
+        for connection in slow {
+            self.counters.slow_readers_closed += 1;
+            self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+        }
         Routed { any_reader, answer }
     }
 

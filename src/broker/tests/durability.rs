@@ -193,6 +193,35 @@ fn a_will_passes_over_a_reader_whose_queue_is_full() {
     assert_eq!(bench.broker.counters().publishes_refused, 0);
 }
 
+/// A reader without a session of its own that is too slow is closed by the message it cannot take. Its will is another one.
+#[test]
+fn the_will_of_a_reader_that_is_too_slow_does_not_take_the_place_of_the_message() {
+    let mut bench = Bench::with(Limits { queue_messages: 2, inflight: 1, ..Limits::default() });
+    bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+    bench.connect_with(1, "slow", Version::V5, |connect| {
+        (connect.clean_start, connect.will) = (true, Some(will("a", "will", &[])));
+    });
+    bench.subscribe(1, "a", QoS::AtLeastOnce);
+    bench.publish(0, "a", "1", QoS::AtLeastOnce, 1);
+    bench.publish(0, "a", "2", QoS::AtLeastOnce, 2);
+    bench.connect(2, "reader", Version::V311);
+    bench.subscribe(2, "a", QoS::AtLeastOnce);
+    bench.lose(2);
+    bench.publish(0, "a", "3", QoS::AtLeastOnce, 3);
+    assert_eq!(bench.broker.counters().slow_readers_closed, 1);
+    bench.restart();
+    let mut got = bench.connect(2, "reader", Version::V311);
+    for packet in got.clone() {
+        if let Got::Publish { id, .. } = packet {
+            bench.ack(2, Puback, id);
+        }
+    }
+    got.extend(bench.got(2));
+    let payloads =
+        got.iter().filter_map(|got| if let Got::Publish { payload, .. } = got { Some(payload) } else { None });
+    assert_eq!(payloads.collect::<Vec<_>>(), ["3", "will"]);
+}
+
 /// A client of 3.1.1 that is subscribed to what it publishes, and sends a refused message again before anything else.
 #[test]
 fn a_client_whose_own_queue_is_full_takes_what_waits_before_it_is_closed() {
