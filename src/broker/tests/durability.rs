@@ -421,6 +421,14 @@ fn a_card_that_stalls_is_told_and_so_is_its_end() {
     assert_eq!((states(bench.got(2)), bench.got(0)), (vec!["slow".to_owned()], vec![]));
     bench.commit();
     assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+    assert_eq!(bench.broker.counters().commit_stalls, 1);
     bench.pass(Duration::from_secs(11));
     assert_eq!(states(bench.got(2)), ["ok"]);
+    bench.publish(0, "a", "y", QoS::AtLeastOnce, 8);
+    bench.fail(StoreFault::Broken);
+    assert_eq!(states(bench.got(2)), ["broken"], "told at once");
+    bench.pass(Duration::from_secs(1));
+    bench.commit();
+    assert_eq!(states(bench.got(2)), ["ok"], "and its end too");
+    assert_eq!(bench.broker.counters().commit_stalls, 1);
 }
