@@ -99,7 +99,8 @@ fn check(table: &mut Table, register: &Register) {
     if register.table != ModbusTable::Holding {
         table.problem("only a holding register can be set", "leave `settable` out; a coil is an [….out.NAME]");
     }
-    if register.bits.is_some() || matches!(register.kind, RegisterKind::Text(_)) || register.property.convert.is_some() {
+    if register.bits.is_some() || matches!(register.kind, RegisterKind::Text(_)) || register.property.convert.is_some()
+    {
         table.problem("what has `bits`, `convert` or `type = \"text\"` cannot be set", "use `scale` and `offset`");
     }
     if register.is_number() && register.property.report.range.is_none() {

@@ -11,8 +11,8 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    Action, BIRTH_TOPIC, Click, Command, CommandError, CommandResult, DeviceTopics, Heartbeat, Meta, Request, Status, Ticket, Troubles,
-    Value, discovery, discovery_topic,
+    Action, BIRTH_TOPIC, Click, Command, CommandError, CommandResult, DeviceTopics, Heartbeat, Meta, Request, Status,
+    Ticket, Troubles, Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
@@ -110,7 +110,8 @@ impl Door {
         let settable = meta.properties.iter().filter(|(_, property)| property.settable);
         let settable = settable.map(|(id, about)| (id.clone(), about.datatype == "enum")).collect();
         let mut door = Self::connect(house, device, start, Some(settable)).await?;
-        let heartbeat = |(id, heartbeat): &(&str, Option<&Heartbeat>)| Some((heartbeat.as_ref()?.topic.clone(), (*id).to_owned()));
+        let heartbeat =
+            |(id, heartbeat): &(&str, Option<&Heartbeat>)| Some((heartbeat.as_ref()?.topic.clone(), (*id).to_owned()));
         door.heartbeats = heartbeats.iter().filter_map(heartbeat).collect();
         let remembered = meta.properties.iter().filter(|(_, property)| property.is_kept);
         door.remembered = remembered.map(|(id, _)| id.clone()).collect();

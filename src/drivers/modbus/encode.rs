@@ -126,7 +126,10 @@ mod tests {
                             panic!("{kind:?} holds no number");
                         };
                         let step = register.scaling.map_or(1e-6, |(scale, _)| f64::abs(scale) / 2.0 + 1e-6);
-                        assert!((read - number).abs() <= step, "{kind:?} {order:?} {scaling:?}: {number} became {read}");
+                        assert!(
+                            (read - number).abs() <= step,
+                            "{kind:?} {order:?} {scaling:?}: {number} became {read}"
+                        );
                     }
                 }
             }
