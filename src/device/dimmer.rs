@@ -104,7 +104,9 @@ impl Dimmer {
             (Action::Toggle, None) if self.goal() > 0.0 => Ok(0.0),
             (Action::Toggle, None) => Ok(self.last_on),
         };
-        let is_safe = |level: &f64| !self.heartbeat_lost || self.failsafe_level().is_none_or(|safe| safe == *level);
+        let equals = |safe: f64, level: f64| (safe - level).abs() < f64::EPSILON;
+        let safe = self.failsafe_level().filter(|_| self.heartbeat_lost);
+        let is_safe = |level: &f64| safe.is_none_or(|safe| equals(safe, *level));
         match goal.and_then(|level| is_safe(&level).then_some(level).ok_or_else(|| HEARTBEAT_LOST.to_owned())) {
             Ok(level) => {
                 let length = command.transition.unwrap_or(self.settings.transition);

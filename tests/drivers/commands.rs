@@ -38,7 +38,9 @@ reg.actual = { address = 0 }
 
 fn house() -> (House, Plugged, Units) {
     let units = Units::default();
-    [(0, 215), (1, 0), (2, 0x41A8)].iter().for_each(|(address, word)| units.set(1, *address, *word));
+    for (address, word) in [(0, 215), (1, 0), (2, 0x41A8)] {
+        units.set(1, address, word);
+    }
     let mut house = House::new(HOUSE);
     let line = Plugged::new(&house.path("rs485"), Line::of(&units));
     house.start(&[]);

@@ -42,7 +42,9 @@ write = "PUMP={int}\n"
 #[test]
 fn what_a_dead_gateway_left_on_is_brought_into_its_failsafe_state() {
     let units = Units::default();
-    [(0, 0), (1, 512), (2, 0)].iter().for_each(|(address, word)| units.set(1, *address, *word));
+    for (address, word) in [(0, 0), (1, 512), (2, 0)] {
+        units.set(1, address, word);
+    }
     let board = Board::default();
     let mut house = House::new(BUSES);
     let bus = Plugged::new(&house.path("rs485"), Line::of(&units));

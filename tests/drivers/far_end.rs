@@ -181,7 +181,7 @@ impl Peer for Board {
 
     fn say(&mut self) -> Vec<u8> {
         self.looks += 1;
-        if self.looks % 20 != 0 {
+        if !self.looks.is_multiple_of(20) {
             return Vec::new();
         }
         format!("T:21.5;P:{}\r\n", u8::from(self.pump.load(Ordering::SeqCst))).into_bytes()
@@ -202,6 +202,6 @@ impl Peer for Meter {
     fn say(&mut self) -> Vec<u8> {
         self.looks += 1;
         let telegram = "/KMP5 x\r\n\r\n1-0:1.7.0(0000.51*kW)\r\n1-0:2.7.0(0000.00*kW)\r\n!\r\n";
-        if self.looks % 20 == 0 { telegram.as_bytes().to_vec() } else { Vec::new() }
+        if self.looks.is_multiple_of(20) { telegram.as_bytes().to_vec() } else { Vec::new() }
     }
 }

@@ -64,7 +64,9 @@ fn ordered(register: &Register, raw: u64) -> Vec<u16> {
         words.reverse();
     }
     if register.order.low_byte_first {
-        words.iter_mut().for_each(|word| *word = word.swap_bytes());
+        for word in &mut words {
+            *word = word.swap_bytes();
+        }
     }
     words
 }

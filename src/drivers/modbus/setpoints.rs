@@ -101,7 +101,9 @@ impl Setpoints {
     /// The unit is lost: what is under way failed, what waits goes on waiting for as long as it may.
     pub(super) fn lose(&mut self) {
         let indexes: Vec<usize> = self.registers.keys().copied().collect();
-        indexes.into_iter().for_each(|index| self.failed(index, "offline"));
+        for index in indexes {
+            self.failed(index, "offline");
+        }
     }
 
     /// When [`advance`](Self::advance) is due.
