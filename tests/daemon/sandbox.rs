@@ -13,6 +13,9 @@ use std::process::Command;
 /// An address for examples in documents, which no machine has (RFC 5737).
 const ADDRESS_OF_NOBODY: &str = "192.0.2.77:0";
 
+/// The first reason code of MQTT 5.0 that refuses.
+const REFUSALS: u8 = 0x80;
+
 fn makes_a_backup(file: &Path, data: &Path) -> bool {
     let mut command = Command::new(binary());
     command.args(["backup", "create"]).arg(file).arg("--data-dir").arg(data);
@@ -44,6 +47,6 @@ fn an_address_that_the_network_has_not_given_yet_keeps_nobody_waiting() {
     let (daemon, addresses) = Daemon::spawn_with(data.path(), &more).listening_at(2).expect("it listens");
     assert!(addresses[1].to_string().starts_with("192.0.2.77:"), "{addresses:?}");
     let mut client = Client::fresh(daemon.address(), V5, "client");
-    assert_eq!(client.publish(&Message::new("house/mode", "home", 1)), 0);
+    assert!(client.publish(&Message::new("house/mode", "home", 1)) < REFUSALS, "it takes messages");
     assert!(daemon.log().contains("no interface of this machine has this address"), "{}", daemon.log());
 }
