@@ -22,7 +22,7 @@ pub(super) fn enter(options: &Options) {
 }
 
 fn needs(options: &Options) -> Needs {
-    let mut read: Vec<_> = options.listeners.iter().flat_map(certificates).map(|file| parent(file)).collect();
+    let mut read: Vec<_> = options.listeners.iter().flat_map(certificates).map(parent).collect();
     read.extend(options.files.iter().flat_map(|files| &files.paths).map(|file| parent(file)));
     read.extend(options.access.iter().map(|(file, _)| parent(file.path())));
     // What a panic tells comes from the program's own file.

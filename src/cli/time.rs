@@ -4,6 +4,7 @@ use super::EXIT_RUNTIME;
 use crate::clock::{self, ClockError, SERVERS_MAX};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// A clock that is off by less is left alone, in microseconds: setting it would cost more than it brings.
 const OFF_MAX: i64 = 50_000;
@@ -73,14 +74,14 @@ fn apply(args: &TimeArgs, offset: i64) -> Result<(), String> {
     if now < args.not_before {
         return Err(format!("the servers tell a time before {}: not believed", args.not_before));
     }
-    let seconds = offset as f64 / 1e6;
+    let (sign, off) = (if offset < 0 { "-" } else { "+" }, Duration::from_micros(offset.unsigned_abs()).as_secs_f64());
     if !args.set {
-        println!("this clock is {seconds:+.6} s behind");
+        println!("this clock is {sign}{off:.6} s behind");
         return Ok(());
     }
     if offset.abs() > OFF_MAX {
         clock::put_forward(offset).map_err(said)?;
-        println!("the clock was put forward by {seconds:+.3} s");
+        println!("the clock was put forward by {sign}{off:.3} s");
     }
     let Some(mark) = &args.mark else { return Ok(()) };
     std::fs::write(mark, "").map_err(|error| format!("{}: {error}", mark.display()))

@@ -138,9 +138,10 @@ mod tests {
         tokio::spawn(async move {
             let mut packet = [0; 48];
             let (_, from) = socket.recv_from(&mut packet).await.expect("a question");
-            let now = microseconds().expect("a clock") + ahead * MICROSECONDS;
-            let seconds = ((now / MICROSECONDS) as u64 + NTP_BEGIN) << 32;
-            let time = (seconds + (((now % MICROSECONDS) as u64) << 32) / MICROSECONDS as u64).to_be_bytes();
+            let now = (microseconds().expect("a clock") + ahead * MICROSECONDS).cast_unsigned();
+            let second = MICROSECONDS.cast_unsigned();
+            let seconds = (now / second + NTP_BEGIN) << 32;
+            let time = (seconds + ((now % second) << 32) / second).to_be_bytes();
             let asked: [u8; 8] = packet[40..48].try_into().expect("eight bytes");
             packet[0] = (4 << 3) | 4; // version 4, from a server
             packet[1] = stratum;

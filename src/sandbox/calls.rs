@@ -173,7 +173,7 @@ pub(super) fn close() -> Result<(), Error> {
 
 fn program() -> Result<BpfProgram, Error> {
     let arch: TargetArch = std::env::consts::ARCH.try_into()?;
-    let refused = SeccompAction::Errno(libc::ENOSYS as u32);
+    let refused = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     Ok(SeccompFilter::new(rules()?, refused, SeccompAction::Allow, arch)?.try_into()?)
 }
 
@@ -197,10 +197,15 @@ fn each(argument: u8, values: &[i32]) -> Result<Vec<SeccompRule>, Error> {
 
 /// An argument has these of the bits of a mask.
 fn masked(argument: u8, mask: i32, bits: i32) -> Result<SeccompRule, Error> {
-    rule(argument, SeccompCmpOp::MaskedEq(mask as u32 as u64), bits)
+    rule(argument, SeccompCmpOp::MaskedEq(bits_of(mask)), bits)
+}
+
+/// An argument of a call as the filter sees it.
+fn bits_of(value: i32) -> u64 {
+    u64::from(value.cast_unsigned())
 }
 
 fn rule(argument: u8, operator: SeccompCmpOp, value: i32) -> Result<SeccompRule, Error> {
-    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value as u32 as u64)?;
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, bits_of(value))?;
     Ok(SeccompRule::new(vec![condition])?)
 }

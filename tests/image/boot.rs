@@ -65,11 +65,10 @@ fn draw(boots: &[(&str, &[Step])]) -> String {
     const WIDTH: f64 = 480.0;
     const LINE: f64 = 18.0;
     let longest = boots.iter().filter_map(|(_, steps)| steps.last()).map(|step| step.at).fold(0.1, f64::max);
-    let lines: usize = boots.iter().map(|(_, steps)| steps.len() + 2).sum();
+    let height = boots.iter().flat_map(|(_, steps)| steps.iter().map(|_| LINE).chain([LINE * 2.0])).sum::<f64>() + 8.0;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{}\" font-family=\"sans-serif\" \
-         font-size=\"12\" fill=\"#333\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-        lines as f64 * LINE + 8.0
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{height}\" font-family=\"sans-serif\" \
+         font-size=\"12\" fill=\"#333\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
     let mut y = LINE;
     for (title, steps) in boots {
