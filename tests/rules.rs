@@ -4,6 +4,7 @@
 mod rules {
     mod house;
     mod limits;
+    mod pause;
     mod random;
     mod simulation;
     mod time;

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) struct Alert {
     pub(super) name: String,
     pub(super) text: String,
-    /// Since when, in milliseconds since 1970.
+    /// Since when, in milliseconds since 1970; none if the clock was not set then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) since: Option<i64>,
     /// Milliseconds between two repetitions.
@@ -35,7 +35,7 @@ struct Shown<'a> {
 impl Engine {
     pub(super) fn raise(&mut self, rule: u16, run: u64, name: &str, text: String, repeat: Option<Duration>) {
         self.did(rule, run, super::trace::Did::Said(format!("alert {name}: {text}")));
-        let since = self.clock.now().wall;
+        let since = self.clock.now().trusted_wall();
         let next = repeat.map(|repeat| self.now() + repeat);
         let repeat = repeat.map(|repeat| u64::try_from(repeat.as_millis()).unwrap_or(u64::MAX));
         let state = &mut self.rules[usize::from(rule)];

@@ -5,6 +5,7 @@
 //! more than [`PAGES_AT_ONCE`] at once and then one in each [`PAGE_EVERY`], whatever happens in the house. Starts that
 //! came to nothing are written with the next deed, or after [`IDLE`]. When the gateway stops everything is written.
 
+use super::clock::When;
 use super::outputs::OutputState;
 use super::record::{Kept, KeptOrigin};
 use super::trace::{Deed, Did, Outcome, Trace};
@@ -144,7 +145,7 @@ impl KeptTrace {
                 Did::Already(number, value) => KeptDid::Already(output(number), short(value)),
                 Did::Said(text) => KeptDid::Said(cut(text)),
             };
-            (deed.at, did)
+            (deed.at.wall(), did)
         };
         let reads = trace.reads.iter().take(READS_MAX);
         let reads = reads.map(|(input, value)| (program.inputs[usize::from(*input)].name.clone(), short(value)));
@@ -155,7 +156,14 @@ impl KeptTrace {
         let origin =
             KeptOrigin::of(&super::Origin { value: short(&trace.origin.value), ..trace.origin.clone() }, program);
         let run = Some(trace.run).filter(|run| *run != 0);
-        Self { run, at: trace.at, origin, outcome, reads: reads.collect(), did: trace.did.iter().map(did).collect() }
+        Self {
+            run,
+            at: trace.at.wall(),
+            origin,
+            outcome,
+            reads: reads.collect(),
+            did: trace.did.iter().map(did).collect(),
+        }
     }
 
     /// As it is told. What has no name any more is left out, or told in words.
@@ -174,11 +182,11 @@ impl KeptTrace {
                 },
                 KeptDid::Said(text) => Did::Said(text),
             };
-            Deed { at, what }
+            Deed { at: at.into(), what }
         };
         Trace {
             run: self.run.unwrap_or(0),
-            at: self.at,
+            at: self.at.into(),
             origin: self.origin.origin(program),
             outcome: self.outcome,
             reads: self.reads.into_iter().filter_map(|(name, value)| Some((input(&name)?, value))).collect(),
@@ -264,7 +272,7 @@ impl Engine {
 
 impl OutputState {
     /// Takes up who set it, if nobody has later.
-    fn was_set(&mut self, cause: Cause, value: &Literal, at: Option<i64>) {
+    fn was_set(&mut self, cause: Cause, value: &Literal, at: When) {
         if self.last.as_ref().is_none_or(|(last, ..)| last.run <= cause.run) {
             self.last = Some((cause, value.clone(), at));
         }

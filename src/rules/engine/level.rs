@@ -71,9 +71,7 @@ impl Engine {
         let program = self.program.clone();
         let settings = &program.rules[usize::from(rule)];
         let Start::While(level) = &settings.start else { return };
-        let is_paused = self.paused.is_some() && !settings.is_safety;
-        let state = &self.rules[usize::from(rule)];
-        if !self.has_started || self.settling.is_some() || is_paused || state.is_disabled {
+        if self.rests(rule) || self.rules[usize::from(rule)].is_disabled {
             return;
         }
         let now = self.now();
@@ -138,7 +136,7 @@ impl Engine {
         }
         state.runs.clear();
         state.is_dirty = true;
-        let at = self.clock.now().wall;
+        let at = self.clock.when();
         self.run(rule, Origin { trigger: None, value: Literal::Boolean(is_in), cause, at }, !is_in);
     }
 

@@ -19,8 +19,8 @@ mod triggers;
 mod values;
 mod watch;
 
-pub use clock::Now;
-pub use explain::Entry;
+pub use clock::{Now, When};
+pub use explain::{Entry, Glance};
 pub use journal::{PAGE_EVERY, PAGE_MAX, PAGES_AT_ONCE};
 pub use record::{Kept, Record};
 pub use run::Origin;
@@ -62,6 +62,9 @@ pub const TRACES_ALL_MAX: usize = 2_000;
 
 /// Speeches that wait for their record to be safe; beyond that they are refused.
 pub const HELD_MAX: usize = 1_024;
+
+/// Outputs that wait to be asked for; beyond that, what rules say is refused.
+pub const OUTPUTS_MAX: usize = 20_000;
 
 /// Starts of one rule that are allowed within [`STARTS_PER`] unless its `limit` says less.
 pub const STARTS_MAX: u16 = 600;
@@ -150,6 +153,10 @@ struct RuleState {
     /// Outputs that this safety rule holds, and until when.
     holds: Vec<(u16, Moment)>,
     started: u64,
+    /// Its runs of before the restart wait for the end of the pause to do what their policy says.
+    resumes_later: bool,
+    /// An [`Output::Shown`] of it waits already.
+    is_shown: bool,
     /// What must be kept differs from what was kept.
     is_dirty: bool,
     /// Whether anything was kept that a new record must replace.
@@ -209,7 +216,7 @@ pub struct Counters {
     pub starts_refused: u64,
     /// Commands beyond an output's rate.
     pub commands_refused: u64,
-    /// Commands that had to wait for a record, beyond what may wait.
+    /// Commands and messages that had to wait for a record or for the broker, beyond what may wait.
     pub speeches_refused: u64,
 }
 
@@ -306,7 +313,18 @@ impl Engine {
 
     /// The next thing to be done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front()?;
+        if let Output::Shown(rule) = output {
+            self.rules[usize::from(rule)].is_shown = false;
+        }
+        Some(output)
+    }
+
+    /// What a rule shows of itself has changed.
+    fn shown(&mut self, rule: u16) {
+        if !std::mem::replace(&mut self.rules[usize::from(rule)].is_shown, true) {
+            self.out.push_back(Output::Shown(rule));
+        }
     }
 
     /// When time must be passed.
@@ -321,6 +339,11 @@ impl Engine {
     pub fn without_pages(mut self) -> Self {
         self.journal = Journal::none();
         self
+    }
+
+    /// The number of the last record that was to be kept.
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
     /// What was counted of limits.
@@ -355,14 +378,12 @@ impl Engine {
 
     fn rule_due(&mut self, rule: u16) {
         let now = self.now();
-        let is_waiting =
-            self.settling.is_some() || (self.paused.is_some() && !self.program.rules[usize::from(rule)].is_safety);
         self.alerts_due(rule);
         let state = &mut self.rules[usize::from(rule)];
         let before = state.holds.len();
         state.holds.retain(|(_, until)| *until > now);
         state.is_dirty |= state.holds.len() != before;
-        if is_waiting {
+        if self.rests(rule) {
             return;
         }
         match &self.program.rules[usize::from(rule)].start {
@@ -370,6 +391,12 @@ impl Engine {
             Start::While(_) => self.level_check(rule, Cause::default()),
         }
         self.runs_due(rule);
+    }
+
+    /// Whether a rule does nothing now: before the devices are there, and while it is paused.
+    fn rests(&self, rule: u16) -> bool {
+        let is_paused = self.paused.is_some() && !self.program.rules[usize::from(rule)].is_safety;
+        !self.has_started || self.settling.is_some() || is_paused
     }
 
     /// Computes when a rule has to be looked at next.
@@ -391,11 +418,10 @@ impl Engine {
 
     fn rule_deadline(&self, rule: u16) -> Option<Moment> {
         let state = &self.rules[usize::from(rule)];
-        let is_safety = self.program.rules[usize::from(rule)].is_safety;
         let alerts = state.alerts.iter().filter_map(|alert| alert.next);
         let holds = state.holds.iter().map(|(_, until)| *until);
         let always = alerts.chain(holds).min();
-        if self.settling.is_some() || !self.has_started || (self.paused.is_some() && !is_safety) {
+        if self.rests(rule) {
             return always;
         }
         let runs = state.runs.iter().filter_map(|run| run.waiting.as_ref().map(|waiting| waiting.timer().until));

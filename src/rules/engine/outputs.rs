@@ -1,8 +1,9 @@
 //! Commands: what is so already is not commanded, what another rule holds neither, and nothing too often.
 
+use super::clock::When;
 use super::run::Origin;
 use super::trace::Did;
-use super::{Cause, Engine, HELD_MAX, Output, Speech, TopicUse};
+use super::{Cause, Engine, HELD_MAX, OUTPUTS_MAX, Output, Speech, TopicUse};
 use crate::base::{Moment, duration_text};
 use crate::rules::program::{Literal, Set, To};
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(super) struct OutputState {
     commanded: Option<(Literal, Moment)>,
     /// Start of the window of its rate, and commands in it.
     window: (Moment, u16),
-    /// Who commanded it last, for which reason, and when on the clock on the wall.
-    pub(super) last: Option<(Cause, Literal, Option<i64>)>,
+    /// Who commanded it last, what to, and when.
+    pub(super) last: Option<(Cause, Literal, When)>,
 }
 
 impl Engine {
@@ -93,8 +94,8 @@ impl Engine {
         }
         self.take_over(rule, set.output);
         let cause = Cause { run: id, rule, depth: origin.cause.depth + 1 };
-        let wall = self.clock.now().wall;
-        self.outputs[usize::from(set.output)].last = Some((cause, value.clone(), wall));
+        let at = self.clock.when();
+        self.outputs[usize::from(set.output)].last = Some((cause, value.clone(), at));
         self.did(rule, id, Did::Set(set.output, value.clone()));
         if let Some(house) = spec.house {
             self.set_house(house, value, cause);
@@ -147,6 +148,10 @@ impl Engine {
 
     /// Says something. What may not be said twice waits for its record, if the run was kept before.
     fn speak(&mut self, rule: u16, id: u64, speech: Speech, is_once: bool) {
+        if self.out.len() >= OUTPUTS_MAX {
+            self.counters.speeches_refused += 1;
+            return self.did(rule, id, Did::Said("not said: too much waits for the broker".into()));
+        }
         let is_kept = self.rules[usize::from(rule)].runs.iter().any(|run| run.id == id && run.is_kept);
         if !is_once || !is_kept {
             return self.out.push_back(Output::Publish(speech));

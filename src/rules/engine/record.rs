@@ -178,7 +178,7 @@ impl KeptOrigin {
     pub(super) fn of(origin: &Origin, program: &Program) -> Self {
         let Cause { run, rule, depth } = origin.cause;
         let by = (run != 0).then(|| (run, program.rules[usize::from(rule)].id.clone()));
-        Self { trigger: origin.trigger, value: origin.value.clone(), by, depth, since: origin.at }
+        Self { trigger: origin.trigger, value: origin.value.clone(), by, depth, since: origin.at.wall() }
     }
 
     /// As it was; a rule that is no more is nobody.
@@ -189,7 +189,7 @@ impl KeptOrigin {
             trigger: self.trigger,
             value: self.value,
             cause: Cause { run, rule, depth: self.depth },
-            at: self.since,
+            at: self.since.into(),
         }
     }
 }

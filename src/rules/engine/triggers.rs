@@ -1,9 +1,9 @@
 //! What starts event rules: edges, events, conditions that come true, times.
 
-use super::clock::Now;
+use super::clock::{Now, When};
 use super::values::View;
 use super::watch::Watch;
-use super::{Cause, Engine, Origin};
+use super::{Cause, Engine, Origin, Outcome};
 use crate::base::Moment;
 use crate::rules::expression::Value;
 use crate::rules::program::{Becomes, Literal, TriggerOn};
@@ -60,6 +60,8 @@ impl Timer {
 pub(super) enum DueCause {
     /// The clock on the wall can be believed from now on, or the gateway starts.
     Trusted,
+    /// A pause is over.
+    Continued,
     /// The clock was set; it showed this before.
     Jumped(i64),
 }
@@ -135,7 +137,7 @@ impl Engine {
                 state.is_dirty = true;
             }
             Some(_) | None => {
-                self.begin(rule, Origin { trigger: Some(index), value, cause, at: self.clock.now().wall });
+                self.begin(rule, Origin { trigger: Some(index), value, cause, at: self.clock.when() });
             }
         }
     }
@@ -216,7 +218,10 @@ impl Engine {
                     continue;
                 }
                 let value = Literal::Boolean(true);
-                self.begin(rule, Origin { trigger: Some(index), value, cause: Cause::default(), at: now.wall });
+                self.begin(
+                    rule,
+                    Origin { trigger: Some(index), value, cause: Cause::default(), at: self.clock.when() },
+                );
             }
             if self.rules[usize::from(rule)].triggers[usize::from(index)].look.is_some_and(|at| at <= now.moment) {
                 self.condition_looked_at(rule, index, true, Cause::default());
@@ -228,7 +233,12 @@ impl Engine {
                 self.schedule_next(rule, index, wall);
                 self.begin(
                     rule,
-                    Origin { trigger: Some(index), value: Literal::Unknown, cause: Cause::default(), at: Some(due) },
+                    Origin {
+                        trigger: Some(index),
+                        value: Literal::Unknown,
+                        cause: Cause::default(),
+                        at: When::Wall(due),
+                    },
                 );
             }
         }
@@ -280,7 +290,7 @@ impl Engine {
             let TriggerOn::At(schedule) = &program.trigger(rule, index).on else { continue };
             let known = self.rules[usize::from(rule)].triggers[usize::from(index)].mark;
             let mark = match why {
-                DueCause::Trusted => known,
+                DueCause::Trusted | DueCause::Continued => known,
                 DueCause::Jumped(before) => Some(known.unwrap_or(before).max(before)),
             };
             let back = mark.map_or(0, |mark| mark - wall);
@@ -293,15 +303,17 @@ impl Engine {
             }
             let missed = mark.filter(|mark| *mark < wall).and_then(|mark| {
                 let last = schedule.previous(&program.zone, program.location, wall)?;
-                let age = wall - last;
-                let is_young = settings.run_if_within.is_some_and(|within| age <= millis(within));
-                (last > mark && is_young).then_some(last)
+                (last > mark).then_some(last)
             });
             self.schedule_next(rule, index, wall);
-            if let Some(missed) = missed {
-                let origin =
-                    Origin { trigger: Some(index), value: Literal::Unknown, cause: Cause::default(), at: Some(missed) };
+            let Some(missed) = missed else { continue };
+            let is_young = settings.run_if_within.is_some_and(|within| wall - missed <= millis(within));
+            let (cause, at) = (Cause::default(), When::Wall(missed));
+            let origin = Origin { trigger: Some(index), value: Literal::Unknown, cause, at };
+            if is_young {
                 self.begin(rule, origin);
+            } else if why == DueCause::Continued {
+                self.traced(rule, &origin, Outcome::Paused);
             }
         }
     }
