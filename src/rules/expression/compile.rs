@@ -4,7 +4,7 @@ use super::evaluate::Op;
 use super::functions::{FUNCTIONS, Function};
 use super::parser::{Binary, Node, Tree, parse};
 use super::unit::Unit;
-use super::{Conjunct, Expression, ExpressionError, Kind, Name, Names, STACK_MAX, Unnamed};
+use super::{CODE_MAX, Conjunct, Expression, ExpressionError, Kind, Name, Names, STACK_MAX, Unnamed};
 
 pub(super) fn compile(source: &str, names: &mut dyn Names) -> Result<Expression, ExpressionError> {
     let tree = parse(source)?;
@@ -58,6 +58,10 @@ impl Compiler<'_> {
         self.depth = self.depth + 1 - op.takes();
         if self.depth > STACK_MAX {
             return Err(wrong(node, "too many values at once", "split it over two rules"));
+        }
+        // A list repeats the value before `in` for each that it may be: lists of lists would grow without end.
+        if self.code.len() >= CODE_MAX {
+            return Err(wrong(node, format!("more than {CODE_MAX} steps"), "split it over two rules"));
         }
         self.code.push(op);
         Ok(())

@@ -30,6 +30,9 @@ pub const DEPTH_MAX: usize = 32;
 /// Operators between two values. With the depth it bounds the recursion of the compiler.
 pub const OPERATORS_MAX: usize = 128;
 
+/// Steps of a compiled expression.
+pub const CODE_MAX: usize = 1_024;
+
 /// Values that lie on the stack at once.
 pub(crate) const STACK_MAX: usize = 32;
 
