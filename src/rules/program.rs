@@ -3,6 +3,7 @@
 use super::expression::{Expression, Kind};
 use super::schedule::{Location, Schedule, Zone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// All rules of a house.
@@ -41,6 +42,57 @@ impl Program {
             Start::While(_) => panic!("a level rule has no triggers"),
         }
     }
+
+    /// The topic on which an input comes. Most are not kept: they are the base and the input's name.
+    pub fn input_topic(&self, input: u16) -> Cow<'_, str> {
+        let spec = &self.inputs[usize::from(input)];
+        match &spec.source {
+            Source::Foreign(foreign) => Cow::Borrowed(&*foreign.topic),
+            Source::Device(_) | Source::House(_) => Cow::Owned(format!("{}/{}", self.base, spec.name)),
+        }
+    }
+
+    /// What of a topic below the base stands behind it: `hall/light` of `home/hall/light`.
+    pub fn below_base<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(&*self.base)?.strip_prefix('/')
+    }
+
+    /// Whether an input comes on a topic.
+    pub fn comes_on(&self, input: u16, topic: &str) -> bool {
+        let spec = &self.inputs[usize::from(input)];
+        match &spec.source {
+            Source::Foreign(foreign) => *foreign.topic == *topic,
+            Source::Device(_) | Source::House(_) => self.below_base(topic) == Some(&*spec.name),
+        }
+    }
+
+    /// `device/property` of an output.
+    pub fn output_name(&self, output: u16) -> &str {
+        &self.inputs[usize::from(self.outputs[usize::from(output)].state)].name
+    }
+
+    /// Where commands for an output go.
+    pub fn output_topic(&self, output: u16) -> String {
+        format!("{}/{}/set", self.base, self.output_name(output))
+    }
+
+    /// The output of a name, `device/property`.
+    pub fn output_named(&self, name: &str) -> Option<u16> {
+        (0..self.outputs.len() as u16).find(|output| self.output_name(*output) == name)
+    }
+
+    /// Gives back memory that was taken for more to come.
+    pub fn shrink(&mut self) {
+        self.inputs.shrink_to_fit();
+        self.devices.shrink_to_fit();
+        self.outputs.shrink_to_fit();
+        self.rules.shrink_to_fit();
+        self.scenes.shrink_to_fit();
+        for rule in &mut self.rules {
+            rule.steps.shrink_to_fit();
+            rule.leave.shrink_to_fit();
+        }
+    }
 }
 
 /// Slots of expressions that no message fills.
@@ -74,32 +126,71 @@ pub mod slot {
 /// A value that comes in messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputSpec {
-    /// How it is written in rules.
-    pub name: String,
-    /// The topic it comes on.
-    pub topic: String,
-    /// The member of a JSON payload; empty for the whole payload.
-    pub member: String,
-    /// The device whose availability decides whether it is known, as an index into [`Program::devices`].
-    pub device: Option<u16>,
-    /// Its property there.
-    pub property: String,
-    /// Which house property it is, as an index into [`Program::house`].
-    pub house: Option<u16>,
+    /// How it is written in rules: `device/property`, or `topic('tariff/now').price`.
+    pub name: Box<str>,
+    /// Where it comes from.
+    pub source: Source,
     /// Whether it is an event, such as a click: no state.
     pub is_event: bool,
     /// Its type.
     pub kind: Kind,
 }
 
-/// A property that rules set.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A device, as an index into [`Program::devices`]; its topic is the base and its name.
+    Device(u16),
+    /// The house itself, as an index into [`Program::house`]; likewise.
+    House(u16),
+    /// A topic of others.
+    Foreign(Box<Foreign>),
+}
+
+/// A value on a topic of others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreign {
+    /// The topic it comes on.
+    pub topic: Box<str>,
+    /// The member of a JSON payload; empty for the whole payload.
+    pub member: Box<str>,
+}
+
+impl InputSpec {
+    /// The device whose availability decides whether it is known.
+    pub fn device(&self) -> Option<u16> {
+        match self.source {
+            Source::Device(device) if !self.is_event => Some(device),
+            Source::Device(_) | Source::House(_) | Source::Foreign(_) => None,
+        }
+    }
+
+    /// Which house property it is.
+    pub fn house(&self) -> Option<u16> {
+        match self.source {
+            Source::House(house) => Some(house),
+            Source::Device(_) | Source::Foreign(_) => None,
+        }
+    }
+
+    /// Its property there: what stands behind the device in its name.
+    pub fn property(&self) -> &str {
+        self.name.split_once('/').map_or("", |(_, property)| property)
+    }
+
+    /// The member of a JSON payload that it is; empty for the whole payload.
+    pub fn member(&self) -> &str {
+        match &self.source {
+            Source::Foreign(foreign) => &foreign.member,
+            Source::Device(_) | Source::House(_) => "",
+        }
+    }
+}
+
+/// A property that rules set.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OutputSpec {
-    /// `device/property`.
-    pub name: String,
-    /// Where commands go.
-    pub topic: String,
-    /// Its state, as an index into [`Program::inputs`].
+    /// Its state, as an index into [`Program::inputs`], whose name it has.
     pub state: u16,
     /// Which house property it is.
     pub house: Option<u16>,
@@ -137,9 +228,9 @@ pub enum Literal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Its id.
-    pub id: String,
+    pub id: Box<str>,
     /// Where it is defined, `file:line`.
-    pub place: String,
+    pub place: Box<str>,
     /// Whether it wins over others and runs while others are paused.
     pub is_safety: bool,
     /// How long other rules may not set what a safety rule has set.
@@ -170,9 +261,9 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Start {
     /// Something happens.
-    When(Vec<Trigger>),
+    When(Box<[Trigger]>),
     /// Something is so.
-    While(Level),
+    While(Box<Level>),
 }
 
 /// One of the things that start an event rule.
@@ -185,7 +276,7 @@ pub struct Trigger {
     /// How long it must stay so.
     pub hold: Option<Duration>,
     /// As it is written, for people.
-    pub text: String,
+    pub text: Box<str>,
 }
 
 /// What starts a run.
@@ -196,7 +287,7 @@ pub enum TriggerOn {
         /// The value.
         input: u16,
         /// What it was, if that counts.
-        from: Option<Literal>,
+        from: Option<Box<Literal>>,
         /// What it became.
         to: Becomes,
     },
@@ -205,7 +296,7 @@ pub enum TriggerOn {
         /// The event.
         input: u16,
         /// The words.
-        is: Vec<Box<str>>,
+        is: Box<[Box<str>]>,
     },
     /// A condition became true.
     True(Expression),

@@ -124,7 +124,7 @@ fn damage(random: &mut Random, text: &mut String, recipes: &[String]) {
 /// Says to an engine what its program wants to hear, for a while.
 fn live(random: &mut Random, program: &Arc<Program>) {
     let mut house = House::start(program.clone(), WALL, true);
-    let topics: Vec<String> = house.engine.topics().map(str::to_owned).collect();
+    let topics: Vec<String> = house.engine.topics().collect();
     for _ in 0..20 {
         let payload = ["true", "false", "online", "1", "-7.5", "single"][index(random, 6)];
         if !topics.is_empty() {

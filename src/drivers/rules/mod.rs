@@ -84,7 +84,7 @@ impl Shell {
     }
 
     async fn read_house(&mut self) -> Result<(), DriverError> {
-        let mut topics: Vec<String> = self.engine.topics().map(str::to_owned).collect();
+        let mut topics: Vec<String> = self.engine.topics().collect();
         topics.extend(requests::filters(&self.base));
         self.subscribe(&topics)?;
         let last = self.client.unsubscribe(&[records::ALL])?;

@@ -166,7 +166,7 @@ impl Engine {
         match (run.waiting, step) {
             (Some(Waiting::Confirm(timer, tries)), Some(Step::Set(set))) if !self.is_set(rule, &run.origin, set) => {
                 if tries >= set.retry {
-                    let name = &program.outputs[usize::from(set.output)].name;
+                    let name = program.output_name(set.output);
                     self.did(rule, id, Did::Said(format!("{name} did not confirm")));
                     return self.wait_is_over(rule, id);
                 }

@@ -143,7 +143,8 @@ impl Engine {
         let clock = &self.clock;
         for state in &mut self.rules {
             let runs = state.runs.iter_mut().map(|run| &mut run.origin);
-            runs.chain(&mut state.queue).for_each(|origin| origin.at.take_up(clock));
+            let queue = state.lists.get_mut().into_iter().flat_map(|lists| &mut lists.queue);
+            runs.chain(queue).for_each(|origin| origin.at.take_up(clock));
             for trace in &mut state.traces {
                 trace.at.take_up(clock);
                 trace.origin.at.take_up(clock);

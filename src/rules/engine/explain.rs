@@ -83,9 +83,9 @@ impl Engine {
         let text = |wall: i64| self.program.zone.text(wall);
         let Glance { enabled, running, started, active } = self.glance(rule);
         let last = state.traces.back();
-        let due = state.triggers.iter().filter_map(|trigger| trigger.due).min();
+        let due = state.triggers.iter().filter_map(|trigger| trigger.dates.due).min();
         Entry {
-            id: settings.id.clone(),
+            id: settings.id.to_string(),
             enabled,
             running,
             started,
@@ -95,7 +95,7 @@ impl Engine {
             last_at: last.and_then(|trace| trace.at.wall()).map(text),
             due: due.map(text),
             waits_until: self.waits_until(rule).and_then(|until| self.clock.wall_of(until)).map(text),
-            place: settings.place.clone(),
+            place: settings.place.to_string(),
         }
     }
 
@@ -114,10 +114,10 @@ impl Engine {
         for deed in &trace.did {
             let what = match &deed.what {
                 Did::Set(output, value) => {
-                    format!("set {} to {value}", self.program.outputs[usize::from(*output)].name)
+                    format!("set {} to {value}", self.program.output_name(*output))
                 }
                 Did::Already(output, value) => {
-                    format!("{} was {value} already", self.program.outputs[usize::from(*output)].name)
+                    format!("{} was {value} already", self.program.output_name(*output))
                 }
                 Did::Said(text) => text.clone(),
             };
@@ -158,7 +158,7 @@ impl Engine {
         let origin = &trace.origin;
         let what = match (&self.program.rules[usize::from(rule)].start, origin.trigger) {
             (Start::When(triggers), Some(index)) => {
-                let text = triggers.get(usize::from(index)).map_or("", |trigger| &trigger.text);
+                let text = triggers.get(usize::from(index)).map_or("", |trigger| &*trigger.text);
                 if origin.value.is_unknown() { text.to_owned() } else { format!("{text} ({})", origin.value) }
             }
             (Start::When(_), None) => "somebody started it".to_owned(),
@@ -179,8 +179,7 @@ impl Engine {
         if let Some(rule) = self.rule_named(name) {
             return Some(self.explain_rule(rule));
         }
-        let output = self.program.outputs.iter().position(|output| output.name == name)?;
-        Some(self.explain_output(output))
+        Some(self.explain_output(self.program.output_named(name)?))
     }
 
     fn explain_rule(&self, rule: u16) -> Vec<String> {
@@ -218,10 +217,10 @@ impl Engine {
     }
 
     /// From the output back to where it all began.
-    fn explain_output(&self, output: usize) -> Vec<String> {
-        let spec = &self.program.outputs[output];
-        let mut lines = vec![format!("{} is {}", spec.name, self.value(spec.state))];
-        let Some((cause, value, at)) = &self.outputs[output].last else {
+    fn explain_output(&self, output: u16) -> Vec<String> {
+        let spec = self.program.outputs[usize::from(output)];
+        let mut lines = vec![format!("{} is {}", self.program.output_name(output), self.value(spec.state))];
+        let Some((cause, value, at)) = &self.outputs[usize::from(output)].last else {
             lines.push("  no rule has set it, as far as is remembered".into());
             return lines;
         };

@@ -138,7 +138,7 @@ enum KeptDid {
 
 impl KeptTrace {
     fn of(trace: &Trace, program: &Program) -> Self {
-        let output = |output: &u16| program.outputs[usize::from(*output)].name.clone();
+        let output = |output: &u16| program.output_name(*output).to_owned();
         let did = |deed: &Deed| {
             let did = match &deed.what {
                 Did::Set(number, value) => KeptDid::Set(output(number), short(value)),
@@ -148,7 +148,7 @@ impl KeptTrace {
             (deed.at.wall(), did)
         };
         let reads = trace.reads.iter().take(READS_MAX);
-        let reads = reads.map(|(input, value)| (program.inputs[usize::from(*input)].name.clone(), short(value)));
+        let reads = reads.map(|(input, value)| (program.inputs[usize::from(*input)].name.to_string(), short(value)));
         let outcome = match &trace.outcome {
             Outcome::Stopped { by, value } => Outcome::Stopped { by: cut(by).into(), value: short(value) },
             other => other.clone(),
@@ -168,8 +168,8 @@ impl KeptTrace {
 
     /// As it is told. What has no name any more is left out, or told in words.
     fn trace(self, program: &Program) -> Trace {
-        let output = |name: &str| program.outputs.iter().position(|output| output.name == name).map(|at| at as u16);
-        let input = |name: &str| program.inputs.iter().position(|input| input.name == name).map(|at| at as u16);
+        let output = |name: &str| program.output_named(name);
+        let input = |name: &str| program.inputs.iter().position(|input| *input.name == *name).map(|at| at as u16);
         let did = |(at, did): (Option<i64>, KeptDid)| {
             let what = match did {
                 KeptDid::Set(name, value) => match output(&name) {

@@ -1,6 +1,7 @@
 //! Level rules: what must be so while something is so.
 
 use super::clock::Now;
+use super::compact::Empty;
 use super::triggers::{LOOK_AGAIN, Timer};
 use super::values::View;
 use super::{Cause, Engine, Origin};
@@ -25,6 +26,18 @@ pub(super) struct LevelState {
     pub(super) look: Option<Moment>,
     /// Whether it has been looked at since the start with everything known.
     pub(super) is_reconciled: bool,
+}
+
+impl Empty for LevelState {
+    const EMPTY: &'static Self = &Self {
+        is_in: false,
+        is_high: false,
+        pending: None,
+        stay: None,
+        lost: Vec::new(),
+        look: None,
+        is_reconciled: false,
+    };
 }
 
 impl LevelState {

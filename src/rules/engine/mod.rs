@@ -6,6 +6,7 @@
 mod actions;
 mod alerts;
 mod clock;
+mod compact;
 mod explain;
 mod journal;
 mod level;
@@ -14,6 +15,7 @@ mod record;
 mod run;
 mod starting;
 mod switch;
+mod topics;
 mod trace;
 mod triggers;
 mod values;
@@ -31,14 +33,16 @@ use super::program::{Literal, Mode, Program, Rule, Start};
 use crate::base::Moment;
 use alerts::Alert;
 use clock::Clock;
+use compact::{Empty, Seldom};
 use journal::Journal;
 use level::LevelState;
 use outputs::OutputState;
 use run::Run;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use switch::Pause;
+use topics::Topics;
 use triggers::TriggerState;
 use watch::Watches;
 
@@ -140,18 +144,13 @@ pub struct Speech {
 struct RuleState {
     is_disabled: bool,
     runs: Vec<Run>,
-    queue: VecDeque<Origin>,
     triggers: Box<[TriggerState]>,
-    level: LevelState,
-    /// Starts within the limit's time, oldest first.
-    starts: VecDeque<Moment>,
+    level: Seldom<LevelState>,
+    lists: Seldom<RuleLists>,
     /// Start of the window of the general limit, and starts in it.
     window: (Moment, u16),
     /// Oldest first.
     traces: VecDeque<Trace>,
-    alerts: Vec<Alert>,
-    /// Outputs that this safety rule holds, and until when.
-    holds: Vec<(u16, Moment)>,
     started: u64,
     /// Its runs of before the restart wait for the end of the pause to do what their policy says.
     resumes_later: bool,
@@ -162,6 +161,23 @@ struct RuleState {
     /// Whether anything was kept that a new record must replace.
     is_kept: bool,
     next: Option<Moment>,
+}
+
+/// What few rules have.
+#[derive(Clone, Debug, Default)]
+struct RuleLists {
+    /// Starts that wait for the run before them.
+    queue: VecDeque<Origin>,
+    /// Starts within the limit's time, oldest first.
+    starts: VecDeque<Moment>,
+    alerts: Vec<Alert>,
+    /// Outputs that this safety rule holds, and until when.
+    holds: Vec<(u16, Moment)>,
+}
+
+impl Empty for RuleLists {
+    const EMPTY: &'static Self =
+        &Self { queue: VecDeque::new(), starts: VecDeque::new(), alerts: Vec::new(), holds: Vec::new() };
 }
 
 /// The rules of a house at work.
@@ -180,7 +196,7 @@ pub struct Engine {
     outputs: Vec<OutputState>,
     rules: Vec<RuleState>,
     watches: Watches,
-    topics: BTreeMap<Box<str>, Vec<TopicUse>>,
+    topics: Topics,
     deadlines: BTreeSet<(Moment, u16)>,
     /// Rules that were looked at in this input: their records may have changed.
     touched: Vec<u16>,
@@ -252,7 +268,7 @@ impl Engine {
             outputs: vec![OutputState::default(); program.outputs.len()],
             rules,
             watches: Watches::new(&program),
-            topics: topics(&program),
+            topics: Topics::new(&program),
             deadlines: BTreeSet::new(),
             touched: Vec::new(),
             changes: VecDeque::new(),
@@ -281,9 +297,9 @@ impl Engine {
         &self.program
     }
 
-    /// The topics whose messages it wants to see.
-    pub fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(|topic| &**topic)
+    /// The topics whose messages it wants to see, each once.
+    pub fn topics(&self) -> impl Iterator<Item = String> {
+        topics::all(&self.program).into_iter()
     }
 
     /// Takes an input.
@@ -353,7 +369,7 @@ impl Engine {
 
     /// The rule of an id.
     pub fn rule_named(&self, id: &str) -> Option<u16> {
-        self.program.rules.iter().position(|rule| rule.id == id).map(|index| index as u16)
+        self.program.rules.iter().position(|rule| *rule.id == *id).map(|index| index as u16)
     }
 
     fn now(&self) -> Moment {
@@ -380,9 +396,11 @@ impl Engine {
         let now = self.now();
         self.alerts_due(rule);
         let state = &mut self.rules[usize::from(rule)];
-        let before = state.holds.len();
-        state.holds.retain(|(_, until)| *until > now);
-        state.is_dirty |= state.holds.len() != before;
+        if let Some(lists) = state.lists.get_mut() {
+            let before = lists.holds.len();
+            lists.holds.retain(|(_, until)| *until > now);
+            state.is_dirty |= lists.holds.len() != before;
+        }
         if self.rests(rule) {
             return;
         }
@@ -418,8 +436,8 @@ impl Engine {
 
     fn rule_deadline(&self, rule: u16) -> Option<Moment> {
         let state = &self.rules[usize::from(rule)];
-        let alerts = state.alerts.iter().filter_map(|alert| alert.next);
-        let holds = state.holds.iter().map(|(_, until)| *until);
+        let alerts = state.lists.alerts.iter().filter_map(|alert| alert.next);
+        let holds = state.lists.holds.iter().map(|(_, until)| *until);
         let always = alerts.chain(holds).min();
         if self.rests(rule) {
             return always;
@@ -449,22 +467,6 @@ impl Rule {
             Mode::Parallel => usize::from(self.max),
         }
     }
-}
-
-fn topics(program: &Program) -> BTreeMap<Box<str>, Vec<TopicUse>> {
-    let mut topics: BTreeMap<Box<str>, Vec<TopicUse>> = BTreeMap::new();
-    let mut add = |topic: String, what| topics.entry(topic.into()).or_default().push(what);
-    for (index, input) in program.inputs.iter().enumerate() {
-        add(input.topic.clone(), TopicUse::Input(index as u16));
-    }
-    for (index, device) in program.devices.iter().enumerate() {
-        add(format!("{}/{device}/$availability", program.base), TopicUse::Availability(index as u16));
-        add(format!("{}/{device}/$problem", program.base), TopicUse::Problem(index as u16));
-    }
-    for (index, property) in program.house.iter().enumerate() {
-        add(format!("{}/house/{}/set", program.base, property.id), TopicUse::HouseSet(index as u16));
-    }
-    topics
 }
 
 /// Whether a value is one that a property can be.

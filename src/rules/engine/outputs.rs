@@ -60,29 +60,30 @@ impl Engine {
     fn holder(&self, output: u16) -> Option<u16> {
         let now = self.now();
         let holds = |rule: &&u16| {
-            self.rules[usize::from(**rule)].holds.iter().any(|(held, until)| *held == output && *until > now)
+            self.rules[usize::from(**rule)].lists.holds.iter().any(|(held, until)| *held == output && *until > now)
         };
         self.watches.safety_rules().iter().find(holds).copied()
     }
 
     pub(super) fn set(&mut self, rule: u16, id: u64, origin: &Origin, set: &Set) {
         let program = self.program.clone();
-        let spec = &program.outputs[usize::from(set.output)];
+        let spec = program.outputs[usize::from(set.output)];
+        let name = program.output_name(set.output);
         let settings = &program.rules[usize::from(rule)];
         let is_toggle = set.to == To::Toggle;
         let value = self.wanted(rule, origin, set);
         if value.is_unknown() && !is_toggle {
-            return self.did(rule, id, Did::Said(format!("{} not set: the value is unknown", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: the value is unknown")));
         }
         if let Some(holder) = self.holder(set.output).filter(|holder| *holder != rule && !settings.is_safety) {
             let holder = &program.rules[usize::from(holder)].id;
-            return self.did(rule, id, Did::Said(format!("{} not set: held by safety rule {holder}", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: held by safety rule {holder}")));
         }
         if settings.is_safety && !settings.hold.is_zero() {
             let until = self.now() + settings.hold;
             let state = &mut self.rules[usize::from(rule)];
-            state.holds.retain(|(output, _)| *output != set.output);
-            state.holds.push((set.output, until));
+            state.lists.holds.retain(|(output, _)| *output != set.output);
+            state.lists.holds.push((set.output, until));
             state.is_dirty = true;
         }
         if set.pulse.is_none() && !set.force && !is_toggle && is_same(&self.expected(set.output), &value) {
@@ -90,7 +91,7 @@ impl Engine {
         }
         if !self.may_command(set.output) && !settings.is_safety {
             self.counters.commands_refused += 1;
-            return self.did(rule, id, Did::Said(format!("{} not set: too many commands", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: too many commands")));
         }
         self.take_over(rule, set.output);
         let cause = Cause { run: id, rule, depth: origin.cause.depth + 1 };
@@ -104,7 +105,7 @@ impl Engine {
         let now = self.now();
         self.outputs[usize::from(set.output)].commanded = Some((value.clone(), now));
         let payload = command(set, &value, &settings.id, id);
-        let speech = Speech { topic: spec.topic.clone(), payload, retain: false, is_command: true };
+        let speech = Speech { topic: program.output_topic(set.output), payload, retain: false, is_command: true };
         self.speak(rule, id, speech, set.pulse.is_some() || is_toggle);
     }
 
@@ -138,10 +139,12 @@ impl Engine {
         let depth =
             self.rules[usize::from(rule)].runs.iter().find(|run| run.id == id).map_or(0, |run| run.origin.cause.depth);
         let cause = Cause { run: id, rule, depth: depth + 1 };
-        for used in self.topics.get(topic).into_iter().flatten() {
-            if let TopicUse::Input(input) = used {
-                self.causes[usize::from(*input)] = cause;
-            }
+        let uses = self.topics.uses(&self.program, topic);
+        if let Some(TopicUse::Input(input)) = uses.own {
+            self.causes[usize::from(input)] = cause;
+        }
+        for at in uses.foreign {
+            self.causes[usize::from(self.topics.foreign(at))] = cause;
         }
         self.speak(rule, id, Speech { topic: topic.to_owned(), payload, retain, is_command: false }, !retain);
     }
@@ -174,7 +177,7 @@ impl Engine {
     }
 
     pub(super) fn speak_house(&mut self, input: u16, value: &Literal) {
-        let topic = self.program.inputs[usize::from(input)].topic.clone();
+        let topic = self.program.input_topic(input).into_owned();
         let speech = Speech { topic, payload: value.to_string(), retain: true, is_command: false };
         self.out.push_back(Output::Publish(speech));
     }

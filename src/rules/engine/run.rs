@@ -95,8 +95,8 @@ impl Engine {
                 state.is_dirty = true;
                 self.run(rule, origin, false);
             }
-            Mode::Queued if state.queue.len() < usize::from(settings.max) => {
-                state.queue.push_back(origin);
+            Mode::Queued if state.lists.queue.len() < usize::from(settings.max) => {
+                state.lists.queue.push_back(origin);
                 state.is_dirty = true;
             }
             Mode::Queued | Mode::Parallel => self.traced(rule, &origin, Outcome::Full),
@@ -138,14 +138,15 @@ impl Engine {
             state.window = (now, 0);
         }
         if let Some(limit) = settings.limit {
-            while state.starts.front().is_some_and(|start| now.saturating_since(*start) >= limit.per) {
-                state.starts.pop_front();
+            let starts = &mut state.lists.starts;
+            while starts.front().is_some_and(|start| now.saturating_since(*start) >= limit.per) {
+                starts.pop_front();
             }
-            if state.starts.len() >= usize::from(limit.starts) {
+            if starts.len() >= usize::from(limit.starts) {
                 self.counters.starts_refused += 1;
                 return Some(Outcome::Limited);
             }
-            state.starts.push_back(now);
+            starts.push_back(now);
             state.is_dirty = true;
         }
         if state.window.1 >= STARTS_MAX && !settings.is_safety {
@@ -184,7 +185,10 @@ impl Engine {
         let reads = self.reads(rule);
         let at = self.clock.when();
         self.push_trace(rule, Trace { run: id, at, origin, outcome, reads, did: Vec::new() });
-        self.rules[usize::from(rule)].runs.push(run);
+        let runs = &mut self.rules[usize::from(rule)].runs;
+        // Most rules have one run.
+        runs.reserve_exact(1);
+        runs.push(run);
         self.shown(rule);
         self.go_on(rule, id);
     }
@@ -253,7 +257,10 @@ impl Engine {
             return;
         }
         state.is_dirty |= state.is_kept;
-        let next = state.queue.pop_front();
+        if state.runs.is_empty() {
+            state.runs = Vec::new();
+        }
+        let next = state.lists.get_mut().and_then(|lists| lists.queue.pop_front());
         self.shown(rule);
         if let Some(origin) = next {
             self.run(rule, origin, false);
@@ -295,7 +302,7 @@ impl Engine {
             OnRestart::Cancel => {
                 state.runs.retain(|run| run.id > before);
                 if !ids.is_empty() {
-                    state.queue.clear();
+                    state.lists.queue.clear();
                     state.is_dirty = true;
                 }
             }

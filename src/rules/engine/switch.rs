@@ -18,7 +18,9 @@ impl Engine {
         state.is_dirty = true;
         if !enabled {
             state.runs.clear();
-            state.queue.clear();
+            if let Some(lists) = state.lists.get_mut() {
+                lists.queue.clear();
+            }
             state.triggers.iter_mut().for_each(|trigger| trigger.pending = None);
         }
         if enabled && self.has_started {

@@ -123,7 +123,9 @@ impl Engine {
             let oldest = traces.iter().position(|trace| !self.is_an_answer(trace)).unwrap_or(0);
             self.rules[usize::from(rule)].traces.remove(oldest);
         }
-        self.rules[usize::from(rule)].traces.push_back(trace);
+        let traces = &mut self.rules[usize::from(rule)].traces;
+        traces.reserve_exact(1);
+        traces.push_back(trace);
     }
 
     /// Traces that are kept of each rule.
