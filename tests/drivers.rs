@@ -1,9 +1,15 @@
 //! Drivers against simulated lines and real pseudo-terminals, seen by an MQTT client through the real broker.
 #![cfg(feature = "daemon")]
 
+#[expect(dead_code, reason = "the judges of tests/daemon use the rest")]
+mod support;
+
 mod drivers {
     mod binary;
+    mod commands;
     mod discovery;
+    mod failsafe;
+    mod far_end;
     mod gpio;
     mod hub;
     mod judges;
@@ -11,6 +17,8 @@ mod drivers {
     mod modbus;
     mod observer;
     mod onewire;
+    mod ports;
+    mod real;
     mod storm;
     mod transcripts;
 }

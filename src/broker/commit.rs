@@ -118,9 +118,10 @@ impl Broker {
 
     /// A group is safe: now its answers may be spoken.
     pub(super) fn committed(&mut self, now: Moment, group: Group) {
+        self.counters.commit_stalls += u64::from(self.store.stalls(now));
         self.store.is_writing = false;
-        self.store.fault = None;
         self.store.failures = 0;
+        let had_fault = self.store.fault.take().is_some();
         self.counters.commits += 1;
         self.store.open.committed(&group);
         self.store.unsettled.committed();
@@ -137,6 +138,9 @@ impl Broker {
                 self.pump(now, key);
             }
         }
+        if had_fault {
+            self.publish_store_state(now);
+        }
     }
 
     /// A group is not safe. It is kept as it is and tried again; nothing of it is answered until then.
@@ -151,6 +155,7 @@ impl Broker {
         self.counters.commit_failures += 1;
         let pause = Duration::from_millis(250) * (1 << self.store.failures.min(6));
         self.timers.set(now + pause.min(RETRY_MAX), Timer::Store);
+        self.publish_store_state(now);
     }
 
     pub(super) fn try_store_again(&mut self, now: Moment) {

@@ -63,6 +63,8 @@ pub struct Counters {
     pub commits: u64,
     /// Commits that failed.
     pub commit_failures: u64,
+    /// Commits that succeeded after more than two seconds.
+    pub commit_stalls: u64,
 }
 
 impl Counters {

@@ -86,6 +86,7 @@ use retained::Retained;
 use route::Target;
 use session::Sessions;
 use std::collections::VecDeque;
+use std::time::Duration;
 use strangers::Strangers;
 use subscriptions::{FilterId, Subscriptions};
 use timers::{Timer, Timers};
@@ -162,6 +163,16 @@ struct StoreSide {
     /// Sessions whose beginning or end is not committed.
     unsettled: unsettled::Unsettled,
     stopping: bool,
+}
+
+/// How long the writer may have a group before the store is called slow.
+const STORE_SLOW: Duration = Duration::from_secs(2);
+
+impl StoreSide {
+    /// Whether the writer has had its group for long.
+    fn stalls(&self, now: Moment) -> bool {
+        now.saturating_since(self.writing_since) > STORE_SLOW
+    }
 }
 
 /// See [`Broker::limit_before_connect`].

@@ -30,6 +30,9 @@ pub(super) struct Publication {
     pub store_retained: bool,
     /// Whether the answer waits for the next commit in any case.
     pub must_be_kept: bool,
+    /// Whether a reader whose queue is full goes without, where a publisher would be told that nobody got it: of a
+    /// will nobody can be told, and the other readers need it.
+    pub passes_over_full: bool,
 }
 
 impl Broker {
@@ -120,6 +123,7 @@ impl Broker {
             answer: publish.packet_id.map(answer),
             store_retained: origin.is_network() || publish.qos == QoS::ExactlyOnce,
             must_be_kept: keeps_id,
+            passes_over_full: false,
         };
         match self.route(now, source, publication) {
             Err(Refused) => self.refuse_publish(now, from, publish, ReasonCode::QUOTA_EXCEEDED),
@@ -154,8 +158,8 @@ impl Broker {
 
     /// Publishes a will or a message of the broker itself.
     pub(super) fn publish_own(&mut self, now: Moment, parts: &Parts<'_>, store_retained: bool) {
-        let publication = Publication { session: None, answer: None, store_retained, must_be_kept: false };
-        // A will that a full queue refuses has no one left to be told.
+        let publication =
+            Publication { session: None, answer: None, store_retained, must_be_kept: false, passes_over_full: true };
         if self.route(now, &Source { parts: *parts, packet: None }, publication).is_err() {
             self.counters.publishes_refused += 1;
         }

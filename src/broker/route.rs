@@ -61,6 +61,7 @@ struct Fan {
     is_urgent: bool,
     shared: Option<Arc<Message>>,
     slow: Vec<ConnectionId>,
+    passes_over_full: bool,
 }
 
 /// What sending to a client that is there needs to know of its connection.
@@ -141,7 +142,7 @@ impl Broker {
                 }
                 must_be_stored |= session.connection.is_none();
                 let is_full = session.outgoing.as_ref().is_some_and(|outgoing| self.is_full(outgoing, parts.size()));
-                if is_full && self.limits.queue_full == QueueFull::Refuse {
+                if is_full && self.limits.queue_full == QueueFull::Refuse && !publication.passes_over_full {
                     return false;
                 }
             }
@@ -187,6 +188,7 @@ impl Broker {
             is_urgent: false,
             shared: None,
             slow: vec![],
+            passes_over_full: publication.passes_over_full,
         };
         let parts = &source.parts;
         let mut waits = publication.must_be_kept;
@@ -199,14 +201,14 @@ impl Broker {
         }
         let any_reader = !targets.is_empty();
         scratch.targets = targets;
-        if !fan.slow.is_empty() {
-            for connection in std::mem::take(&mut fan.slow) {
-                self.counters.slow_readers_closed += 1;
-                self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
-            }
-        }
+        let slow = std::mem::take(&mut fan.slow);
         let is_kept = waits || fan.live > 0;
         let answer = if is_kept { self.keep(source, fan, waits, publication.answer) } else { publication.answer };
+        // Only now: their wills are messages too, and this one has its number since it was begun.
+        for connection in slow {
+            self.counters.slow_readers_closed += 1;
+            self.close_with(now, connection, ReasonCode::QUOTA_EXCEEDED);
+        }
         Routed { any_reader, answer }
     }
 
@@ -242,7 +244,7 @@ impl Broker {
             }
             return;
         }
-        if !self.make_room(fan.now, target.session, source.parts.size()) {
+        if !self.make_room(fan, target.session, source.parts.size()) {
             return;
         }
         if is_stored {
@@ -259,20 +261,19 @@ impl Broker {
 
     /// Makes room in a full queue as the configuration wants it. Tells whether the message may enter.
     #[inline]
-    fn make_room(&mut self, now: Moment, key: SessionKey, size: usize) -> bool {
+    fn make_room(&mut self, fan: &Fan, key: SessionKey, size: usize) -> bool {
         let is_full = |outgoing: &Outgoing| self.is_full(outgoing, size);
-        if self.limits.queue_full == QueueFull::Refuse
-            || !self.sessions.at(key).outgoing.as_deref().is_some_and(is_full)
-        {
+        let refuses = self.limits.queue_full == QueueFull::Refuse;
+        if (refuses && !fan.passes_over_full) || !self.sessions.at(key).outgoing.as_deref().is_some_and(is_full) {
             return true;
         }
         self.counters.dropped_queue_full += 1;
-        if self.limits.queue_full == QueueFull::DropNewest {
+        if refuses || self.limits.queue_full == QueueFull::DropNewest {
             return false;
         }
         let outgoing = self.sessions.at_mut(key).outgoing.as_deref_mut();
         let Some(oldest) = outgoing.and_then(Outgoing::drop_oldest_waiting) else { return false };
-        self.release_and_keep(now, key, oldest);
+        self.release_and_keep(fan.now, key, oldest);
         true
     }
 

@@ -66,7 +66,14 @@ impl Broker {
             let Some(target) = self.choose_member(filter, message.topic(), message.qos) else { continue };
             let parts = Parts { retain: false, ..message.parts() };
             if !parts.is_expired(now) {
-                let nobody = Publication { session: None, answer: None, store_retained: false, must_be_kept: false };
+                // It was promised: a full queue takes it all the same.
+                let nobody = Publication {
+                    session: None,
+                    answer: None,
+                    store_retained: false,
+                    must_be_kept: false,
+                    passes_over_full: false,
+                };
                 self.deliver_one(now, &Source { parts, packet: None }, nobody, target);
             }
         }

@@ -11,39 +11,50 @@ use std::time::Duration;
 /// How often counters are published.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long the writer may have a group before the store is called slow.
-const STORE_SLOW: Duration = Duration::from_secs(2);
+/// How the store is.
+const STORE_STATE: &str = "$SYS/gatehouse/store/state";
 
 impl Broker {
     pub(super) fn publish_sys(&mut self, now: Moment) {
         self.timers.set(now + INTERVAL, Timer::Sys);
         self.loads.update(&self.counters, INTERVAL);
         for (topic, value) in self.sys_values(now) {
-            let topic = topic.as_str();
-            let is_known = self.retained.find(topic).is_some_and(|message| message.payload() == value.as_bytes());
-            if is_known {
-                continue;
-            }
-            let parts = Parts {
-                topic,
-                properties: Properties::NONE,
-                payload: value.as_bytes(),
-                qos: QoS::AtMostOnce,
-                retain: true,
-                expires: None,
-            };
-            self.publish_own(now, &parts, false);
+            self.publish_value(now, &topic, &value);
+        }
+    }
+
+    /// Publishes a value unless everybody knows it.
+    fn publish_value(&mut self, now: Moment, topic: &str, value: &str) {
+        if self.retained.find(topic).is_some_and(|message| message.payload() == value.as_bytes()) {
+            return;
+        }
+        let parts = Parts {
+            topic,
+            properties: Properties::NONE,
+            payload: value.as_bytes(),
+            qos: QoS::AtMostOnce,
+            retain: true,
+            expires: None,
+        };
+        self.publish_own(now, &parts, false);
+    }
+
+    /// Tells how the store is, at once and not with the counters: a fault began or ended.
+    pub(super) fn publish_store_state(&mut self, now: Moment) {
+        self.publish_value(now, STORE_STATE, self.store_state(now));
+    }
+
+    fn store_state(&self, now: Moment) -> &'static str {
+        match self.store.fault {
+            None if self.store.is_writing && self.store.stalls(now) => "slow",
+            None => "ok",
+            Some(StoreFault::Full) => "full",
+            Some(StoreFault::Broken) => "broken",
         }
     }
 
     fn sys_values(&self, now: Moment) -> Vec<(String, String)> {
         let counters = &self.counters;
-        let fault = match self.store.fault {
-            None if self.store.is_writing && now.saturating_since(self.store.writing_since) > STORE_SLOW => "slow",
-            None => "ok",
-            Some(StoreFault::Full) => "full",
-            Some(StoreFault::Broken) => "broken",
-        };
         let (connected, sessions) = (u64::from(self.connected), self.sessions.len() as u64);
         let away = sessions.saturating_sub(connected);
         let (stored, stored_bytes) = self.stored();
@@ -89,6 +100,7 @@ impl Broker {
             ("gatehouse/slow_readers_closed", counters.slow_readers_closed),
             ("gatehouse/store/commits", counters.commits),
             ("gatehouse/store/failures", counters.commit_failures),
+            ("gatehouse/store/stalls", counters.commit_stalls),
             ("gatehouse/store/elided", counters.messages_elided),
             ("gatehouse/store/lost", counters.messages_lost),
         ];
@@ -96,7 +108,7 @@ impl Broker {
         let mut values = vec![
             ("$SYS/broker/version".to_owned(), version.to_owned()),
             ("$SYS/broker/uptime".to_owned(), format!("{} seconds", now.as_secs())),
-            ("$SYS/gatehouse/store/state".to_owned(), fault.to_owned()),
+            (STORE_STATE.to_owned(), self.store_state(now).to_owned()),
             ("$SYS/gatehouse/store/damage".to_owned(), self.damage.as_deref().unwrap_or("none").to_owned()),
         ];
         values.extend(numbers.into_iter().map(|(name, number)| (format!("$SYS/{name}"), number.to_string())));

@@ -174,7 +174,8 @@ async fn list(towards: &Towards) -> Result<(), Failure> {
             meta["properties"].as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
         let problem = if said("$problem") == "{}" { "" } else { said("$problem") };
         let (id, driver) = (meta["id"].as_str().unwrap_or(device), meta["driver"].as_str().unwrap_or(""));
-        println!("{id:20}  {driver:7}  {:8}  {}  {problem}", said("$availability"), properties.join(" "));
+        let line = format!("{id:20}  {driver:7}  {:8}  {}  {problem}", said("$availability"), properties.join(" "));
+        println!("{}", line.trim_end());
     }
     Ok(client.disconnect().await?)
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 const COMMAND_TTL: Duration = Duration::from_secs(5);
 
 /// Keys of devices that a later version will know.
-const LATER: &[&str] = &["homie", "json", "convert"];
+const LATER: &[&str] = &["json"];
 
 #[derive(Clone, Copy)]
 enum DriverName {
@@ -117,7 +117,7 @@ pub(super) fn output_settings(table: &mut Table, power_on: PowerOn, failsafe: Fa
 }
 
 /// `heartbeat = { topic = "garden/controller/alive", lost_after = "10m" }`
-fn heartbeat(output: &mut Table) -> Option<Heartbeat> {
+pub(super) fn heartbeat(output: &mut Table) -> Option<Heartbeat> {
     let mut table = output.table("heartbeat")?;
     let topic = table.text("topic", text::topic_name);
     let topic = table.require("topic", topic, "\"garden/controller/alive\"");

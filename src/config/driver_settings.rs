@@ -1,6 +1,7 @@
 //! What drivers that read something are to read, once it is checked.
 
 use crate::device::{OutputSettings, ReportSettings};
+use crate::rules::expression::Expression;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub struct PropertySettings {
     pub unit: Option<String>,
     /// What it is, for dashboards: `temperature`, `power` …
     pub class: Option<String>,
+    /// What a number that was read comes to.
+    pub convert: Option<Expression>,
     /// How readings become messages.
     pub report: ReportSettings,
 }
@@ -122,8 +125,21 @@ pub struct Register {
     pub bits: Option<(u8, u8)>,
     /// Words in the place of numbers.
     pub names: BTreeMap<u64, String>,
+    /// Whether `…/set` writes it.
+    pub is_settable: bool,
+    /// The raw number by which the unit says that it has no value.
+    pub missing: Option<u64>,
     /// Time between two readings.
     pub every: Duration,
+}
+
+impl Register {
+    /// Whether it is a number, and not a flag, a word or a text.
+    pub fn is_number(&self) -> bool {
+        let is_flag = self.bits.is_some_and(|(low, high)| low == high) && self.scaling.is_none();
+        let is_text = matches!(self.kind, RegisterKind::Bool | RegisterKind::Text(_));
+        self.names.is_empty() && !is_flag && !is_text
+    }
 }
 
 /// `[device.ID.out.ID]` of a Modbus device: a coil or a register that is a switch.

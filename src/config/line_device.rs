@@ -8,7 +8,6 @@ use super::reader::{Placed, Table};
 use super::settings::{LineDevice, LineFormat, LineKind, LineOutput, LineProperty, Pattern};
 use super::text;
 use crate::device::{Failsafe, PowerOn};
-use crate::rules::expression::Expression;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -186,20 +185,11 @@ fn line_property(
     let property = property::property(id, &mut table);
     let kinds = [("number", LineKind::Number), ("bool", LineKind::Boolean), ("text", LineKind::Text)];
     let kind = table.word("type", &kinds).unwrap_or_default();
-    let convert = table.text("convert", conversion);
-    if let (Some(convert), false) = (&convert, kind == LineKind::Number) {
-        table.problem_at(&convert.place, "only numbers are converted", "remove `convert`, or `type`");
+    if property.convert.is_some() && kind != LineKind::Number {
+        table.problem("only numbers are converted", "remove `convert`, or `type`");
     }
     table.close(&[]);
-    Some(LineProperty { property, key: key?, kind, convert: convert.map(|convert| convert.value) })
-}
-
-/// What a number comes to, written with `value`.
-fn conversion(text: &str) -> Result<Expression, Mistake> {
-    Expression::parse_conversion(text).map_err(|wrong| {
-        let hint = if wrong.hint.is_empty() { "write it with `value`: \"100.0 - value / 10.23\"" } else { &wrong.hint };
-        Mistake::new(wrong.what.clone(), hint)
-    })
+    Some(LineProperty { property, key: key?, kind })
 }
 
 fn line_output(

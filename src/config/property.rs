@@ -5,6 +5,7 @@ use super::problem::Mistake;
 use super::reader::Table;
 use super::text;
 use crate::device::{MEDIAN_MAX, ReportSettings};
+use crate::rules::expression::Expression;
 use std::time::Duration;
 
 /// The keys of one property, except those of its driver.
@@ -13,8 +14,17 @@ pub(super) fn property(id: String, table: &mut Table) -> PropertySettings {
     let class = table.text("class", text::id).map(|placed| placed.value);
     let range = range(table);
     let stale_after = duration(table, "stale_after");
+    let convert = table.text("convert", conversion).map(|placed| placed.value);
     let report = ReportSettings { range, stale_after, ..report(table) };
-    PropertySettings { id, unit, class, report }
+    PropertySettings { id, unit, class, convert, report }
+}
+
+/// What a number comes to, written with `value`.
+fn conversion(text: &str) -> Result<Expression, Mistake> {
+    Expression::parse_conversion(text).map_err(|wrong| {
+        let hint = if wrong.hint.is_empty() { "write it with `value`: \"100.0 - value / 10.23\"" } else { &wrong.hint };
+        Mistake::new(wrong.what.clone(), hint)
+    })
 }
 
 /// `range = [-40.0, 85.0]`.

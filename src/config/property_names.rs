@@ -117,6 +117,8 @@ pub(super) fn names(device: &DeviceSettings) -> DeviceNames {
             for register in &modbus.registers {
                 let is_number = register.names.is_empty() && register.bits.is_none();
                 names.add_read(&register.property, if is_number { LineKind::Number } else { LineKind::Text });
+                let id = register.property.id.clone();
+                names.properties.entry(id).and_modify(|name| name.is_settable = register.is_settable);
             }
             modbus.outputs.iter().for_each(|output| names.add(&output.id, Kind::Boolean, true, false));
         }

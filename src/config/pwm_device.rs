@@ -1,6 +1,6 @@
 //! Dimmers and fans: `[device.ID.light.ID]`, `[device.ID.fan.ID]`.
 
-use super::device::PropertyIds;
+use super::device::{PropertyIds, heartbeat};
 use super::gpio_settings::{PwmChannel, PwmDevice, PwmOutput};
 use super::house::House;
 use super::problem::Mistake;
@@ -54,6 +54,7 @@ fn output(house: &mut House, device: &str, id: String, kind: &'static str, mut t
         transition,
         power_on: table.word("power_on", &power_on.map(|word| (word.name(), word))).unwrap_or(PowerOn::Off),
         failsafe: table.word("failsafe", &failsafe.map(|word| (word.name(), word))).unwrap_or(Failsafe::Off),
+        heartbeat: heartbeat(&mut table),
     };
     table.close(&[]);
     Some(PwmOutput { id, kind, channel: channel?.value, frequency, dimmer })

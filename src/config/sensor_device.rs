@@ -50,7 +50,7 @@ fn properties(table: &mut Table) -> Vec<PropertySettings> {
     let mut properties = Vec::new();
     for (id, mut table) in table.named_tables("prop") {
         properties.push(property::property(id, &mut table));
-        table.close(&["convert"]);
+        table.close(&[]);
     }
     properties
 }

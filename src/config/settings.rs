@@ -6,7 +6,6 @@ use super::listener_settings::ListenerSettings;
 use crate::base::limits::QueueFull;
 use crate::device::{Interlock, OutputSettings};
 use crate::rules::Program;
-use crate::rules::expression::Expression;
 use crate::rules::schedule::{Location, Zone};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -253,7 +252,9 @@ impl DriverSettings {
         match self {
             Self::Gpio(gpio) => !gpio.outputs.is_empty() || !gpio.counters.is_empty(),
             Self::Line(line) => !line.outputs.is_empty(),
-            Self::Modbus(modbus) => !modbus.outputs.is_empty(),
+            Self::Modbus(modbus) => {
+                !modbus.outputs.is_empty() || modbus.registers.iter().any(|register| register.is_settable)
+            }
             Self::Pwm(_) => true,
             Self::Onewire(_) | Self::Dsmr(_) | Self::Iio(_) | Self::Hwmon(_) | Self::System(_) => false,
         }
@@ -360,8 +361,6 @@ pub struct LineProperty {
     pub key: String,
     /// What it holds.
     pub kind: LineKind,
-    /// What a number that was read comes to.
-    pub convert: Option<Expression>,
 }
 
 /// `[device.ID.out.ID]` of a line device: a switch that the device reports and can be told.

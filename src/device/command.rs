@@ -24,7 +24,7 @@ pub struct Command {
 }
 
 /// What a command asks of an output.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Be on or off.
     Set(bool),
@@ -32,6 +32,8 @@ pub enum Action {
     Number(f64),
     /// Be what it is not.
     Toggle,
+    /// Be what has this name: one of an enum.
+    Word(String),
 }
 
 /// Why a payload is no command.
@@ -86,11 +88,13 @@ impl Command {
         if let Some(action) = word(text) {
             return Ok(Self::plain(action));
         }
-        let written: Written = serde_json::from_str(text).map_err(|_| CommandError::Malformed)?;
+        let Ok(written) = serde_json::from_str::<Written>(text) else {
+            return name(text).map(Self::plain).ok_or(CommandError::Malformed);
+        };
         let action = match written.value {
             WrittenValue::Boolean(on) => Action::Set(on),
             WrittenValue::Number(number) => Action::Number(number),
-            WrittenValue::Word(text) => word(&text).ok_or(CommandError::Malformed)?,
+            WrittenValue::Word(text) => word(&text).or_else(|| name(&text)).ok_or(CommandError::Malformed)?,
         };
         let pulse = positive(written.pulse.as_deref(), "pulse")?;
         let transition = duration(written.transition.as_deref(), "transition")?;
@@ -110,6 +114,12 @@ fn word(text: &str) -> Option<Action> {
         }
         _ => None,
     }
+}
+
+/// A name that an enum could have: it begins with a letter, which neither a number nor JSON does.
+fn name(text: &str) -> Option<Action> {
+    let is_name = text.chars().next().is_some_and(char::is_alphabetic) && !text.chars().any(char::is_control);
+    is_name.then(|| Action::Word(text.to_owned()))
 }
 
 fn positive(text: Option<&str>, key: &'static str) -> Result<Option<Duration>, CommandError> {
@@ -198,13 +208,16 @@ mod tests {
         assert_eq!(full.id.as_deref(), Some("a7"));
         assert_eq!(Command::parse(br#"{"value":"toggle"}"#), Ok(Command::plain(Action::Toggle)));
         assert_eq!(Command::parse(b"40.5"), Ok(Command::plain(Action::Number(40.5))));
+        for payload in [&b"heating"[..], br#"{"value":"heating"}"#] {
+            assert_eq!(Command::parse(payload), Ok(Command::plain(Action::Word("heating".into()))));
+        }
         let slow = Command::parse(br#"{"value":40,"transition":"2s"}"#).expect("a command");
         assert_eq!((slow.action, slow.transition), (Action::Number(40.0), Some(Duration::from_secs(2))));
     }
 
     #[test]
     fn what_is_no_command_is_refused() {
-        for wrong in ["", "ON", "1e999", "inf", "{}", "-", r#"{"value":true,"plus":1}"#, r#"{"value":"maybe"}"#, "["] {
+        for wrong in ["", "1e999", "{}", "-", "\"on\"", r#"{"value":true,"plus":1}"#, r#"{"value":""}"#, "["] {
             assert_eq!(Command::parse(wrong.as_bytes()), Err(CommandError::Malformed), "{wrong}");
         }
         assert_eq!(Command::parse(b"\xff"), Err(CommandError::Malformed));

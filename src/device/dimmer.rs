@@ -4,7 +4,7 @@
 
 use super::command::{Action, Command, CommandResult, Status};
 use super::outputs::Ticket;
-use super::settings::{DimmerSettings, Failsafe, PowerOn};
+use super::settings::{DimmerSettings, PowerOn};
 use super::value::Value;
 use crate::base::Moment;
 use std::collections::VecDeque;
@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Time between two steps of a transition: finer ones are not seen.
 pub const STEP: Duration = Duration::from_millis(20);
+
+/// Why a command is refused while the controller is silent.
+const HEARTBEAT_LOST: &str = "heartbeat-lost";
 
 /// The highest level, in percent.
 pub const LEVEL_MAX: f64 = 100.0;
@@ -25,6 +28,11 @@ pub enum DimmerEvent {
     Level(f64),
     /// Answer a command.
     Result(Ticket, CommandResult),
+    /// The controller is silent for too long, or is back.
+    Heartbeat {
+        /// Whether it is silent.
+        lost: bool,
+    },
 }
 
 /// One dimmer.
@@ -35,6 +43,9 @@ pub struct Dimmer {
     /// The last level that was not off.
     last_on: f64,
     way: Option<Way>,
+    /// When the controller counts as lost, unless it gives a sign of life.
+    alive_until: Option<Moment>,
+    heartbeat_lost: bool,
     events: VecDeque<DimmerEvent>,
 }
 
@@ -51,7 +62,7 @@ struct Way {
 
 impl Dimmer {
     /// A dimmer that begins at the level that `power_on` says.
-    pub fn new(settings: DimmerSettings, last: Option<f64>) -> Self {
+    pub fn new(now: Moment, settings: DimmerSettings, last: Option<f64>) -> Self {
         let last = last.filter(|last| (0.0..=LEVEL_MAX).contains(last));
         let level = match settings.power_on {
             PowerOn::Off | PowerOn::Keep => 0.0,
@@ -59,7 +70,9 @@ impl Dimmer {
             PowerOn::Last | PowerOn::LastElseOff => last.unwrap_or(0.0),
         };
         let last_on = last.filter(|last| *last > 0.0).unwrap_or(LEVEL_MAX);
-        let mut dimmer = Self { settings, level, last_on, way: None, events: VecDeque::new() };
+        let alive_until = settings.heartbeat.as_ref().map(|heartbeat| now + heartbeat.lost_after);
+        let (way, events) = (None, VecDeque::new());
+        let mut dimmer = Self { settings, level, last_on, way, alive_until, heartbeat_lost: false, events };
         dimmer.events.push_back(DimmerEvent::Duty(dimmer.duty(level)));
         dimmer.events.push_back(DimmerEvent::Level(level));
         dimmer
@@ -85,12 +98,16 @@ impl Dimmer {
             (_, Some(_)) => Err("no-pulse".to_owned()),
             (Action::Number(level), None) if (0.0..=LEVEL_MAX).contains(&level) => Ok(level),
             (Action::Number(_), None) => Err("range:0:100".to_owned()),
+            (Action::Word(_), None) => Err("not-a-number".to_owned()),
             (Action::Set(true), None) => Ok(self.last_on),
             (Action::Set(false), None) => Ok(0.0),
             (Action::Toggle, None) if self.goal() > 0.0 => Ok(0.0),
             (Action::Toggle, None) => Ok(self.last_on),
         };
-        match goal {
+        let equals = |safe: f64, level: f64| (safe - level).abs() < f64::EPSILON;
+        let safe = self.failsafe_level().filter(|_| self.heartbeat_lost);
+        let is_safe = |level: &f64| safe.is_none_or(|safe| equals(safe, *level));
+        match goal.and_then(|level| is_safe(&level).then_some(level).ok_or_else(|| HEARTBEAT_LOST.to_owned())) {
             Ok(level) => {
                 let length = command.transition.unwrap_or(self.settings.transition);
                 self.go(now, level, length, Some((ticket, command.id, now)));
@@ -104,11 +121,32 @@ impl Dimmer {
 
     /// Goes to the failsafe level at once.
     pub fn failsafe(&mut self, now: Moment) {
-        match self.settings.failsafe {
-            Failsafe::Off => self.go(now, 0.0, Duration::ZERO, None),
-            Failsafe::On => self.go(now, LEVEL_MAX, Duration::ZERO, None),
-            Failsafe::Keep => {}
+        if let Some(level) = self.failsafe_level() {
+            self.go(now, level, Duration::ZERO, None);
         }
+    }
+
+    /// The failsafe level, if there is one.
+    pub fn failsafe_level(&self) -> Option<f64> {
+        self.settings.failsafe.state().map(|on| if on { LEVEL_MAX } else { 0.0 })
+    }
+
+    /// The controller gave a sign of life.
+    pub fn alive(&mut self, now: Moment) {
+        self.alive_until = self.settings.heartbeat.as_ref().map(|heartbeat| now + heartbeat.lost_after);
+        if std::mem::take(&mut self.heartbeat_lost) {
+            self.events.push_back(DimmerEvent::Heartbeat { lost: false });
+        }
+    }
+
+    fn lose_heartbeat(&mut self, now: Moment) {
+        self.heartbeat_lost = true;
+        self.events.push_back(DimmerEvent::Heartbeat { lost: true });
+        if let Some((ticket, id, _)) = self.way.as_mut().and_then(|way| way.command.take()) {
+            let result = CommandResult::because(id, Status::Failed, HEARTBEAT_LOST);
+            self.events.push_back(DimmerEvent::Result(ticket, result));
+        }
+        self.failsafe(now);
     }
 
     /// The last duty cycle could not be written.
@@ -121,6 +159,9 @@ impl Dimmer {
 
     /// Lets time pass.
     pub fn pass(&mut self, now: Moment) {
+        if self.alive_until.take_if(|until| *until <= now).is_some() {
+            self.lose_heartbeat(now);
+        }
         let Some(way) = &mut self.way else { return };
         if way.next > now {
             return;
@@ -144,7 +185,7 @@ impl Dimmer {
 
     /// When to let time pass.
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.way.as_ref().map(|way| way.next)
+        [self.way.as_ref().map(|way| way.next), self.alive_until].into_iter().flatten().min()
     }
 
     fn goal(&self) -> f64 {
@@ -180,6 +221,7 @@ impl Dimmer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::settings::{Failsafe, Heartbeat};
 
     const SETTINGS: DimmerSettings = DimmerSettings {
         minimum: 0.04,
@@ -187,6 +229,7 @@ mod tests {
         transition: Duration::from_millis(100),
         power_on: PowerOn::LastElseOff,
         failsafe: Failsafe::Off,
+        heartbeat: None,
     };
 
     fn at(milliseconds: u64) -> Moment {
@@ -204,6 +247,7 @@ mod tests {
                     DimmerEvent::Duty(duty) => format!("{time} duty {duty:.3}"),
                     DimmerEvent::Level(level) => format!("{time} level {level}"),
                     DimmerEvent::Result(_, result) => format!("{time} {}", result.to_json()),
+                    DimmerEvent::Heartbeat { lost } => format!("{time} heartbeat lost={lost}"),
                 });
             }
             let Some(next) = dimmer.next_deadline() else { return told };
@@ -215,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_transition_goes_in_steps_and_is_done_when_it_is_there() {
-        let mut dimmer = Dimmer::new(SETTINGS, None);
+        let mut dimmer = Dimmer::new(at(0), SETTINGS, None);
         assert_eq!(told(&mut dimmer, 0), ["0 duty 0.000", "0 level 0"]);
         dimmer.command(at(0), Ticket(1), Command::plain(Action::Number(50.0)));
         let steps = told(&mut dimmer, 0);
@@ -227,7 +271,7 @@ mod tests {
 
     #[test]
     fn on_is_the_last_level_and_a_later_command_supersedes() {
-        let mut dimmer = Dimmer::new(SETTINGS, Some(30.0));
+        let mut dimmer = Dimmer::new(at(0), SETTINGS, Some(30.0));
         assert_eq!(told(&mut dimmer, 0)[1], "0 level 30");
         dimmer.command(at(0), Ticket(1), Command::plain(Action::Set(false)));
         dimmer.command(at(50), Ticket(2), Command::plain(Action::Toggle));
@@ -238,11 +282,27 @@ mod tests {
 
     #[test]
     fn what_is_no_level_is_refused_and_failsafe_is_at_once() {
-        let mut dimmer = Dimmer::new(SETTINGS, Some(30.0));
+        let mut dimmer = Dimmer::new(at(0), SETTINGS, Some(30.0));
         told(&mut dimmer, 0);
         dimmer.command(at(0), Ticket(1), Command::plain(Action::Number(101.0)));
         assert_eq!(told(&mut dimmer, 0), [r#"0 {"status":"rejected","reason":"range:0:100"}"#]);
         dimmer.failsafe(at(10));
         assert_eq!(told(&mut dimmer, 10), ["10 duty 0.000", "10 level 0"]);
+    }
+
+    #[test]
+    fn a_silent_controller_takes_the_light_to_its_failsafe_level() {
+        let heartbeat = Heartbeat { topic: "garden/alive".into(), lost_after: Duration::from_secs(2) };
+        let mut dimmer = Dimmer::new(at(0), DimmerSettings { heartbeat: Some(heartbeat), ..SETTINGS }, Some(30.0));
+        dimmer.alive(at(500));
+        let lost = ["2500 heartbeat lost=true", "2500 duty 0.000", "2500 level 0"];
+        assert_eq!(told(&mut dimmer, 500)[2..], lost);
+        dimmer.command(at(3000), Ticket(1), Command::plain(Action::Number(50.0)));
+        assert_eq!(told(&mut dimmer, 3000), [r#"3000 {"status":"rejected","reason":"heartbeat-lost"}"#]);
+        dimmer.alive(at(4000));
+        dimmer.command(at(4000), Ticket(2), Command::plain(Action::Number(50.0)));
+        let told = told(&mut dimmer, 4000);
+        assert_eq!(told[0], "4000 heartbeat lost=false");
+        assert!(told.iter().any(|line| line == "4100 level 50"), "{told:?}");
     }
 }

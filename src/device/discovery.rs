@@ -1,7 +1,7 @@
 //! What Home Assistant is told of a device: its device-based discovery.
 //!
 //! Source: Home Assistant's documentation of the MQTT integration, "Device discovery payload", and of the platforms
-//! `switch`, `binary_sensor`, `sensor`, `number` and `event`.
+//! `switch`, `binary_sensor`, `sensor`, `number`, `select` and `event`.
 
 use super::meta::{Meta, PropertyMeta};
 use serde_json::{Map, Value, json};
@@ -150,6 +150,11 @@ fn component(topics: &super::DeviceTopics, id: &str, about: &PropertyMeta) -> (&
             put("value_template", json!("{\"event_type\": \"{{ value }}\"}"));
             "event"
         }
+        ("enum", true, true) => {
+            let options: Vec<&str> = about.format.as_deref().unwrap_or_default().split(',').collect();
+            put("options", json!(options));
+            "select"
+        }
         ("float" | "integer", _, _) => {
             let is_total = class.as_deref().is_some_and(|class| TOTALS.contains(&class));
             if let Some(unit) = &about.unit {
@@ -164,7 +169,7 @@ fn component(topics: &super::DeviceTopics, id: &str, about: &PropertyMeta) -> (&
                 Some((low, high)) if about.settable => {
                     put("min", json!(low));
                     put("max", json!(high));
-                    put("step", json!(1.0));
+                    put("step", json!(about.step.unwrap_or(1.0)));
                     "number"
                 }
                 _ => {

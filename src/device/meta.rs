@@ -47,6 +47,9 @@ pub struct PropertyMeta {
     /// Unit of a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// The step of a number that can be set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
     /// What an output becomes at start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_on: Option<&'static str>,
@@ -78,6 +81,7 @@ impl PropertyMeta {
             is_kept: false,
             class: None,
             unit: None,
+            step: None,
             power_on: None,
             failsafe: None,
             max_on: None,

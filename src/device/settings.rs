@@ -132,7 +132,7 @@ pub struct CounterSettings {
 }
 
 /// The behaviour of a dimmer.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DimmerSettings {
     /// The duty cycle of the lowest level that is not off, 0 to 1.
     pub minimum: f64,
@@ -142,8 +142,10 @@ pub struct DimmerSettings {
     pub transition: Duration,
     /// What it becomes when the driver starts.
     pub power_on: PowerOn,
-    /// What it becomes when the driver stops or fails.
+    /// What it becomes when the driver stops or fails, or the heartbeat is lost.
     pub failsafe: Failsafe,
+    /// Whose signs of life it needs.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// Which readings of a sensor are not believed.

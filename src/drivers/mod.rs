@@ -10,6 +10,7 @@ mod connect;
 mod door;
 mod dsmr;
 mod failpoint;
+mod failsafe;
 mod fleet;
 mod forget;
 mod gateway;
@@ -36,7 +37,7 @@ mod values;
 
 pub use connect::{Connect, DOOR_BYTES};
 pub use door::{DEVICE_CLIENTS, device_client};
-pub use gpio::failsafe;
+pub use failsafe::{Driven, failsafe};
 pub use replay::{ReplayError, bytes_text, replay, replay_file};
 pub use scan::{Found, scan};
 pub use serial::listen;
@@ -95,11 +96,6 @@ struct House {
 }
 
 impl House {
-    /// Whether lines and channels are in memory only.
-    fn is_simulated(&self) -> bool {
-        self.gpio == Backend::Simulated
-    }
-
     /// What a device's `$meta` says before its driver adds the properties.
     fn describe(&self, device: &DeviceSettings) -> Meta {
         Meta {

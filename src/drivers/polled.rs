@@ -136,6 +136,7 @@ impl Polled {
             id: channel.id.clone(),
             unit: wanted.unit.or(channel.unit.map(str::to_owned)),
             class: wanted.class.or(channel.class.map(str::to_owned)),
+            convert: wanted.convert,
             report: wanted.report,
         };
         values::describe(&mut self.meta, &property, channel.datatype);

@@ -4,6 +4,7 @@ use super::say::Say;
 use crate::base::Moment;
 use crate::config::PropertySettings;
 use crate::device::{Due, Meta, PropertyMeta, Reported, Value, Verdict};
+use crate::rules::expression::Expression;
 use std::collections::VecDeque;
 
 /// The reported properties of one device; they are told apart by their index.
@@ -16,12 +17,24 @@ pub(super) struct Values {
 #[derive(Debug)]
 struct Property {
     id: String,
+    convert: Option<Expression>,
     reported: Reported,
     /// Whether it was told that something is wrong with it.
     is_in_trouble: bool,
 }
 
 impl Property {
+    /// What a number comes to; anything else stays as it is.
+    fn converted(&self, value: Value) -> Result<Value, String> {
+        match (value, &self.convert) {
+            (Value::Number(number), Some(convert)) => {
+                let converted = convert.convert(number).map(Value::Number);
+                converted.ok_or_else(|| format!("`{}` of {number} is not a number", convert.source()))
+            }
+            (value, _) => Ok(value),
+        }
+    }
+
     fn trouble(&mut self, kind: &'static str, text: String) -> Say {
         self.is_in_trouble = true;
         Say::Trouble { part: self.id.clone(), kind, text }
@@ -45,7 +58,8 @@ impl Values {
     /// Adds a property that was found only now; its index.
     pub(super) fn add(&mut self, property: &PropertySettings) -> usize {
         let reported = Reported::new(property.report);
-        self.properties.push(Property { id: property.id.clone(), reported, is_in_trouble: false });
+        let (id, convert) = (property.id.clone(), property.convert.clone());
+        self.properties.push(Property { id, convert, reported, is_in_trouble: false });
         self.properties.len() - 1
     }
 
@@ -57,6 +71,14 @@ impl Values {
     /// Takes in a reading; whether it is believed.
     pub(super) fn take(&mut self, now: Moment, index: usize, value: Value) -> bool {
         let property = &mut self.properties[index];
+        let value = match property.converted(value) {
+            Ok(value) => value,
+            Err(text) => {
+                let say = property.trouble("read", text);
+                self.says.push_back(say);
+                return false;
+            }
+        };
         match property.reported.handle(now, value) {
             Verdict::Publish(value) => self.says.push_back(property.state(value)),
             Verdict::Quiet => {}

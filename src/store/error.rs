@@ -47,7 +47,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// A file or directory cannot be used.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", advice(source))]
     Io {
         /// Which.
         path: PathBuf,
@@ -57,6 +57,20 @@ pub enum StoreError {
     /// SQLite reports an error.
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+/// What the person can do about what the operating system says, if that is clear.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": without writing nothing can be confirmed. Mount it writable, or give another directory with --data-dir"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": give the user that runs the gateway the right to write there, or another directory with --data-dir"
+        }
+        io::ErrorKind::StorageFull => ": make room, or give another directory with --data-dir",
+        _ => "",
+    }
 }
 
 impl StoreError {

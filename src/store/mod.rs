@@ -13,6 +13,7 @@ mod read;
 mod runs;
 mod salvage;
 mod schema;
+mod seal;
 mod thread;
 mod trash;
 mod write;

@@ -4,7 +4,7 @@ use crate::base::bytes::{Reader, Truncated, put_varint, read_varint};
 use crate::broker::change::{Receiver, Run, Segment, SessionState};
 use crate::broker::{MessageId, SessionNumber};
 use crate::mqtt::{PacketId, QoS};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{Value, ValueRef};
 
 /// Version of the packing of states; the first byte of their blob, before the checksum.
 const STATES_VERSION: u8 = 2;
@@ -35,9 +35,9 @@ fn from_one(value: i64) -> Option<Receiver> {
 }
 
 /// The receivers of a message as one column: an integer for one, a blob of varints for many.
-pub fn receivers(receivers: &[Receiver]) -> ToSqlOutput<'static> {
+pub fn receivers(receivers: &[Receiver]) -> Value {
     if let [receiver] = receivers {
-        return ToSqlOutput::Owned(Value::Integer(one(*receiver)));
+        return Value::Integer(one(*receiver));
     }
     let mut values: Vec<i64> = receivers.iter().copied().map(one).collect();
     values.sort_unstable();
@@ -47,7 +47,7 @@ pub fn receivers(receivers: &[Receiver]) -> ToSqlOutput<'static> {
         put_varint(&mut blob, ((value >> 18) - session).unsigned_abs() << 18 | (value & 0x3_FFFF).unsigned_abs());
         session = value >> 18;
     }
-    ToSqlOutput::Owned(Value::Blob(blob))
+    Value::Blob(blob)
 }
 
 /// Reads what [`receivers`] wrote.
@@ -244,8 +244,8 @@ mod tests {
 
     fn read_back(list: &[Receiver]) -> Option<Vec<Receiver>> {
         match receivers(list) {
-            ToSqlOutput::Owned(Value::Integer(value)) => read_receivers(ValueRef::Integer(value)),
-            ToSqlOutput::Owned(Value::Blob(blob)) => read_receivers(ValueRef::Blob(&blob)),
+            Value::Integer(value) => read_receivers(ValueRef::Integer(value)),
+            Value::Blob(blob) => read_receivers(ValueRef::Blob(&blob)),
             other => panic!("{other:?}"),
         }
     }
@@ -260,7 +260,7 @@ mod tests {
             receiver(70_000, 9, QoS::AtLeastOnce, true),
         ];
         assert_eq!(read_back(&many).as_deref(), Some(&many[..]));
-        let ToSqlOutput::Owned(Value::Blob(blob)) = receivers(&many) else { panic!("a blob for many") };
+        let Value::Blob(blob) = receivers(&many) else { panic!("a blob for many") };
         assert_eq!(find_receiver(ValueRef::Blob(&blob), SessionNumber(2)), Some(many[1]));
         assert_eq!(find_receiver(ValueRef::Blob(&blob), SessionNumber(3)), None);
     }

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::clock::Clock;
 use super::pack;
+use super::seal::Fields;
 use super::write::signed;
 use crate::broker::change::{Memory, Receiver, Run, SessionState};
 use crate::broker::message::{Message, Parts};
@@ -10,7 +11,7 @@ use crate::broker::will::Will;
 use crate::broker::{Found, MessageId, SessionNumber, Stored};
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::mqtt::{Properties, QoS, Version};
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::sync::Arc;
 use tracing::error;
@@ -19,8 +20,11 @@ use tracing::error;
 const SELECT_MESSAGE: &str =
     "SELECT topic, flags, payload, props, expiry, rc FROM msg WHERE id = ?1 AND rc IS NOT NULL";
 
-/// The columns of a message, in `msg` and in `retained`.
-const MESSAGE: &str = "topic, flags, payload, props, expiry";
+/// The retained messages, and 0 for their number.
+const SELECT_RETAINED: &str = "SELECT topic, flags, payload, props, expiry, 0 FROM retained";
+
+/// The wills, and their sessions.
+const SELECT_WILLS: &str = "SELECT topic, flags, payload, props, NULL, session, due, life FROM will";
 
 /// Reads what the broker needs to go on, and counts this start, in which `inflight` messages may be in flight to one
 /// client. Also begins the store's clock.
@@ -41,10 +45,10 @@ pub fn memory(connection: &Connection, inflight: u16) -> Result<(Memory, Clock),
     transaction.commit()?;
     read_sessions(connection, &mut memory, &clock)?;
     read_wills(connection, &mut memory, &clock)?;
-    let mut retained = connection.prepare(&format!("SELECT {MESSAGE} FROM retained"))?;
+    let mut retained = connection.prepare(SELECT_RETAINED)?;
     let mut rows = retained.query([])?;
     while let Some(row) = rows.next()? {
-        memory.retained.push(message(row, &clock)?);
+        memory.retained.push(message(row, "retained", 0, &clock)?);
     }
     memory.runs = index(connection)?;
     let first: Option<i64> = connection.query_row("SELECT min(id) FROM msg", [], |row| row.get(0))?;
@@ -81,11 +85,13 @@ fn read_sessions(connection: &Connection, memory: &mut Memory, clock: &Clock) ->
 }
 
 fn read_wills(connection: &Connection, memory: &mut Memory, clock: &Clock) -> Result<(), StoreError> {
-    let mut wills = connection.prepare("SELECT topic, flags, payload, props, NULL, session, due, life FROM will")?;
+    let mut wills = connection.prepare(SELECT_WILLS)?;
     let mut rows = wills.query([])?;
     while let Some(row) = rows.next()? {
-        let will = Will { message: message(row, clock)?, expiry: row.get(7)?, delay: 0 };
-        memory.wills.push((SessionNumber(row.get(5)?), clock.moment(row.get(6)?), will));
+        let session: u32 = row.get(5)?;
+        let message = message(row, "will", session.into(), clock)?;
+        let will = Will { message, expiry: row.get(7)?, delay: 0 };
+        memory.wills.push((SessionNumber(session), clock.moment(row.get(6)?), will));
     }
     Ok(())
 }
@@ -178,8 +184,8 @@ pub fn messages(
     let mut select = transaction.prepare_cached(SELECT_MESSAGE)?;
     let mut found = Vec::with_capacity(ids.len());
     for &id in ids {
-        let stored = select.query_row([signed(id.0)], |row| stored(row, reader, clock)).optional();
-        let stored = match stored.map_err(StoreError::from) {
+        let read = select.query_row([signed(id.0)], |row| Ok(stored(row, id, reader, clock))).optional();
+        let stored = match read.map_err(StoreError::from).and_then(Option::transpose) {
             Err(why) if gives_up || (why.is_damage() && !why.is_unreadable()) => {
                 error!(id = id.0, %why, "a message cannot be read and is lost");
                 None
@@ -192,21 +198,58 @@ pub fn messages(
 }
 
 /// A row of `msg` as one session gets it; `None` if it is not for that session.
-fn stored(row: &Row<'_>, reader: SessionNumber, clock: &Clock) -> rusqlite::Result<Option<Stored>> {
-    let Some(receiver) = pack::find_receiver(row.get_ref(5)?, reader) else { return Ok(None) };
-    Ok(Some(Stored { message: Arc::new(message(row, clock)?), receiver }))
+fn stored(row: &Row<'_>, id: MessageId, reader: SessionNumber, clock: &Clock) -> Result<Option<Stored>, StoreError> {
+    let message = message(row, "msg", signed(id.0), clock)?;
+    let receiver = pack::find_receiver(row.get_ref(5)?, reader);
+    Ok(receiver.map(|receiver| Stored { message: Arc::new(message), receiver }))
 }
 
-fn message(row: &Row<'_>, clock: &Clock) -> rusqlite::Result<Message> {
-    let flags: u8 = row.get(1)?;
-    let expiry: Option<i64> = row.get(4)?;
-    let properties: Option<&[u8]> = row.get_ref(3)?.as_blob_or_null()?;
+/// The message of a row, which must be what was written.
+fn message(row: &Row<'_>, table: &'static str, number: i64, clock: &Clock) -> Result<Message, StoreError> {
+    let (fields, flags) = checked_fields(row, table, number)?;
     Ok(Message::new(&Parts {
-        topic: row.get_ref(0)?.as_str()?,
-        properties: Properties::from_checked(properties.unwrap_or_default()),
-        payload: row.get_ref(2)?.as_blob()?,
+        topic: fields.topic,
+        properties: Properties::from_checked(fields.properties),
+        payload: fields.payload,
         qos: QoS::from_bits(flags & 3).unwrap_or(QoS::AtLeastOnce),
         retain: flags & 4 != 0,
-        expires: expiry.map(|at| clock.moment(at)),
+        expires: fields.expiry.map(|at| clock.moment(at)),
     }))
+}
+
+/// Removes the retained messages and wills that are not what was written; tells how many. Queued messages are judged when
+/// they are read.
+pub fn remove_wrong(connection: &Connection) -> rusqlite::Result<(usize, usize)> {
+    let wrong = |table: &'static str, select: &str, key: &str, place: usize| -> rusqlite::Result<usize> {
+        let mut select = connection.prepare(select)?;
+        let mut rows = select.query([])?;
+        let mut keys: Vec<Value> = vec![];
+        while let Some(row) = rows.next()? {
+            if checked_fields(row, table, row.get(5)?).is_err() {
+                keys.push(row.get(place)?);
+            }
+        }
+        let delete = format!("DELETE FROM {table} WHERE {key} = ?1");
+        keys.iter().map(|key| connection.execute(&delete, [key])).sum()
+    };
+    Ok((wrong("retained", SELECT_RETAINED, "topic", 0)?, wrong("will", SELECT_WILLS, "session", 5)?))
+}
+
+/// What a row holds of a message, and its flags.
+fn checked_fields<'a>(row: &'a Row<'_>, table: &'static str, number: i64) -> Result<(Fields<'a>, u8), StoreError> {
+    let (fields, column) = fields(row, table, number)?;
+    let flags = fields.open(column);
+    Ok((fields, flags.ok_or(StoreError::Damaged { table, row: number, what: "its checksum is wrong" })?))
+}
+
+fn fields<'a>(row: &'a Row<'_>, table: &str, number: i64) -> rusqlite::Result<(Fields<'a>, i64)> {
+    let fields = Fields {
+        number,
+        receivers: if table == "msg" { row.get_ref(5)? } else { ValueRef::Null },
+        topic: row.get_ref(0)?.as_str()?,
+        payload: row.get_ref(2)?.as_blob()?,
+        properties: row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default(),
+        expiry: row.get(4)?,
+    };
+    Ok((fields, row.get(1)?))
 }

@@ -145,6 +145,10 @@ impl Salvage<'_> {
         let rows = self.numbered(old, "msg", "id", "id, rc, topic, flags, payload, props, expiry");
         self.tell("messages and rows of session states", &rows);
         schema::convert(self.new, version)?;
+        let (retained, wills) = read::remove_wrong(self.new)?;
+        if retained + wills > 0 {
+            self.say(&format!("of these {retained} retained messages and {wills} wills were wrong and are left out"));
+        }
         self.mend_counters()?;
         self.index(old, version)
     }

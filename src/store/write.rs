@@ -2,10 +2,12 @@
 
 use super::clock::Clock;
 use super::pack;
+use super::seal::Fields;
 use crate::broker::change::{Change, Run};
 use crate::broker::group::{Group, Slot};
 use crate::broker::message::Message;
 use crate::broker::{MessageId, SessionNumber};
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Result, Transaction, params};
 
 /// Writes a group into a transaction. Everything in it can be written twice without harm, because after a failed
@@ -42,14 +44,16 @@ pub fn index_run(connection: &Connection, run: &Run) -> Result<()> {
 
 fn message(insert: &mut CachedStatement<'_>, id: MessageId, slot: &Slot, clock: &Clock) -> Result<()> {
     let message = &slot.message;
+    let receivers = pack::receivers(slot.receivers.as_slice());
+    let expiry = expiry(message, clock);
     insert.execute(params![
         signed(id.0),
-        pack::receivers(slot.receivers.as_slice()),
+        receivers,
         message.topic(),
-        flags(message),
+        sealed(message, signed(id.0), (&receivers).into(), expiry),
         message.payload(),
         properties(message),
-        expiry(message, clock)
+        expiry
     ])?;
     Ok(())
 }
@@ -79,7 +83,7 @@ fn change(connection: &Connection, change: &Change, clock: &Clock) -> Result<()>
                 session.0,
                 clock.stamp(*due),
                 message.topic(),
-                flags(message),
+                sealed(message, session.0.into(), ValueRef::Null, None),
                 message.payload(),
                 properties(message),
                 will.expiry
@@ -100,12 +104,13 @@ fn change(connection: &Connection, change: &Change, clock: &Clock) -> Result<()>
             // With the same value SQLite writes nothing.
             let sql = "INSERT INTO retained VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(topic) DO UPDATE SET \
                        flags = excluded.flags, payload = excluded.payload, props = excluded.props, expiry = excluded.expiry";
+            let expiry = expiry(message, clock);
             connection.prepare_cached(sql)?.execute(params![
                 message.topic(),
-                flags(message),
+                sealed(message, 0, ValueRef::Null, expiry),
                 message.payload(),
                 properties(message),
-                expiry(message, clock)
+                expiry
             ])?;
         }
         Change::RetainedCleared(topic) => {
@@ -115,8 +120,17 @@ fn change(connection: &Connection, change: &Change, clock: &Clock) -> Result<()>
     Ok(())
 }
 
-fn flags(message: &Message) -> u8 {
-    message.qos.bits() | u8::from(message.retain) << 2
+/// Flags and checksum of a message.
+fn sealed(message: &Message, number: i64, receivers: ValueRef<'_>, expiry: Option<i64>) -> i64 {
+    let fields = Fields {
+        number,
+        receivers,
+        topic: message.topic(),
+        payload: message.payload(),
+        properties: message.properties().as_bytes(),
+        expiry,
+    };
+    fields.seal(message.qos.bits() | u8::from(message.retain) << 2)
 }
 
 fn properties(message: &Message) -> Option<&[u8]> {

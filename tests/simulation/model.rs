@@ -239,8 +239,10 @@ impl Model {
         if refused > 0 {
             self.wills_refused();
         }
+        // A will passes over a full queue, whatever else is done when one is full.
+        let may_drop = !self.bounds.refuses || !self.wills.is_empty();
         self.wills.clear();
-        if dropped > 0 && (self.bounds.refuses || !self.crowded) {
+        if dropped > 0 && !(may_drop && (self.crowded || self.inherits_too_much())) {
             self.breaks(format!("{dropped} messages dropped though no queue was full"));
         }
         if lost > 0 {
@@ -248,6 +250,13 @@ impl Model {
         }
         self.dropped += dropped;
         self.crowded = false;
+    }
+
+    /// Whether what a member of a shared subscription left behind, which has to be read first, may find no room.
+    fn inherits_too_much(&self) -> bool {
+        let left_behind = self.shares.iter().filter(|share| share.member_ended && share.taken.is_none());
+        let mut heirs = left_behind.flat_map(|share| &share.members);
+        heirs.any(|heir| self.waiting(*heir) >= self.bounds.queue)
     }
 
     /// Everything was healed and everybody came: is there anything that was confirmed and did not arrive?

@@ -1,6 +1,6 @@
 //! What is confirmed is kept; what need not be kept is not written.
 
-use super::support::{Bench, Got, message, properties};
+use super::support::{Bench, Got, message, properties, will};
 use crate::base::limits::{ELISION_MICROS, Limits, QueueFull};
 use crate::broker::StoreFault;
 use crate::mqtt::packet::AckKind::{Puback, Pubcomp, Pubrec, Pubrel};
@@ -171,6 +171,55 @@ fn a_full_queue_refuses_the_publisher() {
     }
     let expected = [Got::Ack(Puback, 1, SUCCESS), Got::Ack(Puback, 2, SUCCESS), Got::Ack(Puback, 3, 0x97)];
     assert_eq!(bench.got(0), expected);
+}
+
+#[test]
+fn a_will_passes_over_a_reader_whose_queue_is_full() {
+    let mut bench = Bench::with(Limits { queue_messages: 1, ..Limits::default() });
+    bench.connect_with(0, "mortal", Version::V311, |connect| connect.will = Some(will("a", "gone", &[])));
+    for (reader, name) in [(1, "asleep"), (2, "awake")] {
+        bench.connect(reader, name, Version::V311);
+        bench.subscribe(reader, "a", QoS::AtLeastOnce);
+        bench.got(reader);
+    }
+    bench.lose(1);
+    bench.publish(0, "a", "fills the queue of the one that is asleep", QoS::AtLeastOnce, 1);
+    let id = first_id(&bench.got(2));
+    bench.ack(2, Puback, id);
+    bench.lose(0);
+    let got = bench.got(2);
+    assert!(matches!(&got[..], [Got::Publish { payload, .. }] if payload == "gone"), "{got:?}");
+    assert_eq!(bench.broker.counters().dropped_queue_full, 1);
+    assert_eq!(bench.broker.counters().publishes_refused, 0);
+}
+
+/// A reader without a session of its own that is too slow is closed by the message it cannot take. Its will is another one.
+#[test]
+fn the_will_of_a_reader_that_is_too_slow_does_not_take_the_place_of_the_message() {
+    let mut bench = Bench::with(Limits { queue_messages: 2, inflight: 1, ..Limits::default() });
+    bench.connect_with(0, "publisher", Version::V5, |connect| connect.clean_start = true);
+    bench.connect_with(1, "slow", Version::V5, |connect| {
+        (connect.clean_start, connect.will) = (true, Some(will("a", "will", &[])));
+    });
+    bench.subscribe(1, "a", QoS::AtLeastOnce);
+    bench.publish(0, "a", "1", QoS::AtLeastOnce, 1);
+    bench.publish(0, "a", "2", QoS::AtLeastOnce, 2);
+    bench.connect(2, "reader", Version::V311);
+    bench.subscribe(2, "a", QoS::AtLeastOnce);
+    bench.lose(2);
+    bench.publish(0, "a", "3", QoS::AtLeastOnce, 3);
+    assert_eq!(bench.broker.counters().slow_readers_closed, 1);
+    bench.restart();
+    let mut got = bench.connect(2, "reader", Version::V311);
+    for packet in got.clone() {
+        if let Got::Publish { id, .. } = packet {
+            bench.ack(2, Puback, id);
+        }
+    }
+    got.extend(bench.got(2));
+    let payloads =
+        got.iter().filter_map(|got| if let Got::Publish { payload, .. } = got { Some(payload) } else { None });
+    assert_eq!(payloads.collect::<Vec<_>>(), ["3", "will"]);
 }
 
 /// A client of 3.1.1 that is subscribed to what it publishes, and sends a refused message again before anything else.
@@ -372,6 +421,14 @@ fn a_card_that_stalls_is_told_and_so_is_its_end() {
     assert_eq!((states(bench.got(2)), bench.got(0)), (vec!["slow".to_owned()], vec![]));
     bench.commit();
     assert_eq!(bench.got(0), [Got::Ack(Puback, 7, SUCCESS)]);
+    assert_eq!(bench.broker.counters().commit_stalls, 1);
     bench.pass(Duration::from_secs(11));
     assert_eq!(states(bench.got(2)), ["ok"]);
+    bench.publish(0, "a", "y", QoS::AtLeastOnce, 8);
+    bench.fail(StoreFault::Broken);
+    assert_eq!(states(bench.got(2)), ["broken"], "told at once");
+    bench.pass(Duration::from_secs(1));
+    bench.commit();
+    assert_eq!(states(bench.got(2)), ["ok"], "and its end too");
+    assert_eq!(bench.broker.counters().commit_stalls, 1);
 }

@@ -65,8 +65,62 @@ pub(super) fn register(id: String, mut table: Table, common: Common) -> Option<R
     {
         table.problem("the register reaches past address 65535", "check `address` and `type`");
     }
-    table.close(&["convert"]);
-    Some(Register { property, table: source, address: address?, kind, order, scaling, bits, names, every })
+    let missing = missing(&mut table, kind);
+    let is_settable = table.boolean("settable").unwrap_or(false);
+    let register = Register {
+        property,
+        table: source,
+        address: address.unwrap_or(0),
+        kind,
+        order,
+        scaling,
+        bits,
+        names,
+        is_settable,
+        missing,
+        every,
+    };
+    check(&mut table, &register);
+    table.close(&[]);
+    address.map(|_| register)
+}
+
+/// What only shows when all keys are known.
+fn check(table: &mut Table, register: &Register) {
+    if register.property.convert.is_some() && !register.is_number() {
+        table.problem("only numbers are converted", "remove `convert`, or what makes it no number");
+    }
+    if register.scaling.is_some_and(|(scale, _)| scale == 0.0) {
+        table.problem("`scale` is 0", "write the factor between the register and the value, such as 0.1");
+    }
+    if !register.is_settable {
+        return;
+    }
+    if register.table != ModbusTable::Holding {
+        table.problem("only a holding register can be set", "leave `settable` out; a coil is an [….out.NAME]");
+    }
+    if register.bits.is_some() || matches!(register.kind, RegisterKind::Text(_)) || register.property.convert.is_some()
+    {
+        table.problem("what has `bits`, `convert` or `type = \"text\"` cannot be set", "use `scale` and `offset`");
+    }
+    if register.is_number() && register.property.report.range.is_none() {
+        table.problem("a number that can be set needs `range`", "say what may be written: range = [5.0, 30.0]");
+    }
+}
+
+/// `missing = "max"`: the number of the type that stands for no value.
+fn missing(table: &mut Table, kind: RegisterKind) -> Option<u64> {
+    let is_max = table.word("missing", &[("max", true), ("min", false)])?;
+    let bits = kind.length() as u32 * 16;
+    let (max, min) = match kind {
+        RegisterKind::U16 | RegisterKind::U32 | RegisterKind::U64 => (u64::MAX >> (64 - bits), 0),
+        RegisterKind::I16 | RegisterKind::I32 | RegisterKind::I64 => ((1 << (bits - 1)) - 1, 1 << (bits - 1)),
+        RegisterKind::Bool | RegisterKind::F32 | RegisterKind::F64 | RegisterKind::Text(_) => {
+            table.problem("`missing` is for whole numbers", "leave it out; a float says so by itself");
+            return None;
+        }
+    };
+    Some(if is_max { max } else { min })
 }
 
 fn address(table: &mut Table) -> Option<u16> {

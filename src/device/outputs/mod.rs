@@ -223,9 +223,9 @@ impl Outputs {
     fn command(&mut self, now: Moment, index: usize, ticket: Ticket, command: Command, interlocks: &Interlocks) {
         let reject = |reason: String| CommandResult::because(command.id.clone(), Status::Rejected, reason);
         let output = &self.switches[index];
-        let on = match (command.action, output.target()) {
-            (Action::Set(on), _) => Ok(on),
-            (Action::Number(_), _) => Err("not-a-boolean".to_owned()),
+        let on = match (&command.action, output.target()) {
+            (Action::Set(on), _) => Ok(*on),
+            (Action::Number(_) | Action::Word(_), _) => Err("not-a-boolean".to_owned()),
             (Action::Toggle, Some(on)) => Ok(!on),
             (Action::Toggle, None) => Err("unknown-state".to_owned()),
         };

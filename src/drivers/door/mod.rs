@@ -11,8 +11,8 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Meta, OutputSettings, Request, Status, Ticket, Troubles,
-    Value, discovery, discovery_topic,
+    Action, BIRTH_TOPIC, Click, Command, CommandError, CommandResult, DeviceTopics, Heartbeat, Meta, Request, Status,
+    Ticket, Troubles, Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
@@ -67,8 +67,8 @@ pub(super) struct Door {
     client: Client<DuplexStream>,
     topics: DeviceTopics,
     command_ttl: Duration,
-    /// What can be commanded; everything if absent.
-    settable: Option<Vec<String>>,
+    /// What can be commanded, and whether by names; everything if absent.
+    settable: Option<BTreeMap<String, bool>>,
     /// Properties whose state outlives a restart of the gateway.
     remembered: Vec<String>,
     /// Outputs by the topic on which their controllers give signs of life.
@@ -105,15 +105,14 @@ impl Door {
         device: &DeviceSettings,
         meta: &Meta,
         start: Start,
-        outputs: &[(&str, &OutputSettings)],
+        heartbeats: &[(&str, Option<&Heartbeat>)],
     ) -> Result<Self, DriverError> {
         let settable = meta.properties.iter().filter(|(_, property)| property.settable);
-        let settable: Vec<String> = settable.map(|(id, _)| id.clone()).collect();
+        let settable = settable.map(|(id, about)| (id.clone(), about.datatype == "enum")).collect();
         let mut door = Self::connect(house, device, start, Some(settable)).await?;
-        let heartbeat = |(id, output): &(&str, &OutputSettings)| {
-            output.heartbeat.as_ref().map(|heartbeat| (heartbeat.topic.clone(), (*id).to_owned()))
-        };
-        door.heartbeats = outputs.iter().filter_map(heartbeat).collect();
+        let heartbeat =
+            |(id, heartbeat): &(&str, Option<&Heartbeat>)| Some((heartbeat.as_ref()?.topic.clone(), (*id).to_owned()));
+        door.heartbeats = heartbeats.iter().filter_map(heartbeat).collect();
         let remembered = meta.properties.iter().filter(|(_, property)| property.is_kept);
         door.remembered = remembered.map(|(id, _)| id.clone()).collect();
         let gateway = &house.settings.gateway;
@@ -182,7 +181,7 @@ impl Door {
         house: &House,
         device: &DeviceSettings,
         start: Start,
-        settable: Option<Vec<String>>,
+        settable: Option<BTreeMap<String, bool>>,
     ) -> Result<Self, DriverError> {
         let base = &house.settings.gateway.base;
         let topics = DeviceTopics::new(base, &device.id);
@@ -448,12 +447,12 @@ impl Door {
         }
         let parsed = if message.retain {
             Err("retained".to_owned())
-        } else if self.settable.as_ref().is_some_and(|settable| !settable.iter().any(|id| id == property)) {
+        } else if self.settable.as_ref().is_some_and(|settable| !settable.contains_key(property)) {
             Err("not-settable".to_owned())
         } else if is_full {
             Err("too-many-commands".to_owned())
         } else {
-            Command::parse(&message.payload).map_err(|error| error.to_string())
+            self.parse(property, &message.payload).map_err(|error| error.to_string())
         };
         match parsed {
             Ok(mut command) => {
@@ -472,6 +471,16 @@ impl Door {
                 Ok(None)
             }
         }
+    }
+
+    /// A command; names are for properties that have them.
+    fn parse(&self, property: &str, payload: &[u8]) -> Result<Command, CommandError> {
+        let command = Command::parse(payload)?;
+        let has_names = self.settable.as_ref().is_none_or(|settable| settable.get(property) == Some(&true));
+        if matches!(command.action, Action::Word(_)) && !has_names {
+            return Err(CommandError::Malformed);
+        }
+        Ok(command)
     }
 
     fn retain(&mut self, topic: String, payload: impl Into<Vec<u8>>) -> Result<(), DriverError> {

@@ -31,7 +31,7 @@ impl Door {
         let id = command.id.clone();
         let written_ttl = Command::parse(&message.payload).is_ok_and(|command| command.ttl.is_some());
         let may_be_repeated = match command.action {
-            Action::Set(_) | Action::Number(_) => command.pulse.is_none(),
+            Action::Set(_) | Action::Number(_) | Action::Word(_) => command.pulse.is_none(),
             Action::Toggle => false,
         };
         if self.start == Start::AfterFault || !may_be_repeated {

@@ -1,30 +1,26 @@
-//! Outputs into their failsafe states without a running gateway: what a supervisor does when the gateway has died.
+//! GPIO outputs into their failsafe states without a running gateway.
 
+use super::gpiochip;
 use super::lines::{Backend, LineSpec, Role};
-use super::{gpiochip, spec};
 use crate::config::{DriverSettings, Settings};
-use crate::device::{Interlocks, Outputs};
 use crate::drivers::backend;
 use crate::drivers::clock::Clock;
+use crate::drivers::failsafe::{Driven, wanted, word};
 
-/// Drives every GPIO output of a house into its failsafe state and lets go of it. For each of them, `DEVICE/OUTPUT` and
-/// the state, or why it could not be driven.
-pub fn failsafe(settings: &Settings) -> Vec<(String, Result<&'static str, String>)> {
-    let interlocks = Interlocks::new(settings.interlocks.clone());
+/// Drives every GPIO output of a house into its failsafe state and lets go of it.
+pub(in crate::drivers) fn failsafe(settings: &Settings) -> Vec<Driven> {
     let backend = backend(settings.gpio);
     let mut all = Vec::new();
     for device in &settings.devices {
         let DriverSettings::Gpio(gpio) = &device.driver else { continue };
-        let outputs = Outputs::new(&device.id, gpio.outputs.iter().map(spec).collect());
-        for (output, state) in gpio.outputs.iter().zip(outputs.failsafe_states(&interlocks)) {
-            let name = format!("{}/{}", device.id, output.id);
-            let Some(on) = state else {
-                all.push((name, Ok("keep")));
-                continue;
+        let outputs = gpio.outputs.iter().map(|output| (output.id.as_str(), &output.output, &output.line));
+        for wanted in wanted(settings, device, outputs) {
+            let role = Role::Output { initial: wanted.on };
+            let driven = match wanted.on {
+                Some(_) => drive(backend, &LineSpec { line: wanted.output, role }),
+                None => Ok(()),
             };
-            let line = LineSpec { line: &output.line, role: Role::Output { initial: Some(on) } };
-            let word = if on { "on" } else { "off" };
-            all.push((name, drive(backend, &line).map(|()| word)));
+            all.push((wanted.name, driven.map(|()| word(wanted.on))));
         }
     }
     all

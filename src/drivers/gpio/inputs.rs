@@ -141,9 +141,9 @@ impl Device<'_> {
     /// Someone sets the total of a counter.
     pub(super) fn set_total(&mut self, id: &str, ticket: Ticket, command: &Command) -> Result<(), DriverError> {
         let Some(index) = self.gpio.counters.iter().position(|counter| counter.id == id) else { return Ok(()) };
-        let result = match (command.action, command.pulse) {
+        let result = match (&command.action, command.pulse) {
             (Action::Number(total), None) => {
-                self.counters[index].set(self.house.clock.now(), total);
+                self.counters[index].set(self.house.clock.now(), *total);
                 self.tell_totals()?;
                 let value = Some(Value::Number(self.counters[index].total()));
                 CommandResult { value, ..CommandResult::new(command.id.clone(), Status::Done) }

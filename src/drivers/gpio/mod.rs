@@ -9,7 +9,7 @@ mod meta;
 mod rppal;
 pub(super) mod simulated;
 
-pub use failsafe::failsafe;
+pub(super) use failsafe::failsafe;
 
 use super::door::{Asked, Door};
 use super::failpoint;
@@ -48,7 +48,8 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let meta = meta::describe(house, device, gpio);
-    let settings: Vec<_> = gpio.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let settings: Vec<_> =
+        gpio.outputs.iter().map(|output| (output.id.as_str(), output.output.heartbeat.as_ref())).collect();
     let mut door = Door::open(house, device, &meta, start, &settings).await?;
     let outputs = Switches::new(&house.interlocks, &device.id, gpio.outputs.iter().map(spec).collect());
     let last: Vec<Option<bool>> = gpio.outputs.iter().map(|output| door.last_switch(&output.id)).collect();

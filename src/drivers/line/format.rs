@@ -1,6 +1,6 @@
 //! Bytes of a serial port become lines, lines become keys and values. Pure.
 
-use crate::config::{LineFormat, LineKind, LineProperty};
+use crate::config::{LineFormat, LineKind};
 use crate::device::Value;
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -125,25 +125,11 @@ fn flatten(prefix: &str, value: &Json, depth: usize, found: &mut Pairs<'static>)
     found.push((prefix.to_owned().into(), text.into()));
 }
 
-/// The value of a property, converted where that is asked for.
-///
-/// # Errors
-/// Why it is none.
-pub(super) fn property(property: &LineProperty, text: &str) -> Result<Value, String> {
-    match (value(property.kind, text)?, &property.convert) {
-        (Value::Number(number), Some(convert)) => {
-            let converted = convert.convert(number).map(Value::Number);
-            converted.ok_or_else(|| format!("`{}` of {number} is not a number", convert.source()))
-        }
-        (value, _) => Ok(value),
-    }
-}
-
 /// The value that a text is.
 ///
 /// # Errors
 /// Why it is none.
-fn value(kind: LineKind, text: &str) -> Result<Value, String> {
+pub(super) fn value(kind: LineKind, text: &str) -> Result<Value, String> {
     match kind {
         LineKind::Number => {
             let number = text.parse().ok().filter(|number: &f64| number.is_finite());

@@ -129,7 +129,7 @@ impl LineMachine {
 
     /// A property's value; whether it could be read and believed.
     fn value(&mut self, now: Moment, index: usize, text: &str) -> bool {
-        match format::property(&self.settings.properties[index], text) {
+        match format::value(self.settings.properties[index].kind, text) {
             Ok(value) => self.values.take(now, index, value),
             Err(why) => {
                 self.values.doubt(index, why);

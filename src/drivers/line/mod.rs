@@ -1,9 +1,11 @@
 //! Serial devices that speak in lines of text, such as an Arduino that prints `T:21.5;H:412;P:1`.
 
+mod failsafe;
 mod format;
 mod machine;
 pub(super) mod peer;
 
+pub(super) use failsafe::failsafe;
 pub(super) use machine::LineMachine;
 
 use super::door::Door;
@@ -29,7 +31,8 @@ pub(super) async fn run(
         meta.properties.insert(output.id.clone(), about);
     }
     describe(&mut meta, line);
-    let outputs: Vec<_> = line.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let outputs = line.outputs.iter();
+    let outputs: Vec<_> = outputs.map(|output| (output.id.as_str(), output.output.heartbeat.as_ref())).collect();
     let door = Door::open(house, device, &meta, start, &outputs).await?;
     let last: Vec<Option<bool>> = line.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let machine = LineMachine::new(&house.interlocks, &device.id, line, &last, start);

@@ -23,6 +23,9 @@ const REQUESTS_WAITING: usize = 64;
 /// Time between two reports of how the bus does.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 
+/// Time from the start to the first of them.
+const REPORT_FIRST: Duration = Duration::from_secs(3);
+
 /// What devices tell a bus.
 #[derive(Debug)]
 pub(super) enum ToBus {
@@ -76,6 +79,7 @@ struct Running<'h> {
     events: BTreeMap<MemberId, mpsc::Sender<FromBus>>,
     client: Client<DuplexStream>,
     reported_at: Moment,
+    report_at: Moment,
 }
 
 /// Runs a bus until `stop` says so. A port that fails is opened again.
@@ -103,6 +107,7 @@ pub(in crate::drivers) async fn run(
         events: BTreeMap::new(),
         client,
         reported_at: now,
+        report_at: now + REPORT_FIRST,
     };
     loop {
         running.follow().await;
@@ -121,9 +126,8 @@ pub(in crate::drivers) async fn run(
 
 impl Running<'_> {
     fn next_deadline(&self) -> Moment {
-        let report = self.reported_at + REPORT_EVERY;
         let others = [self.machine.next_deadline(), self.settled_at, self.reopen_at];
-        others.into_iter().flatten().fold(report, Moment::min)
+        others.into_iter().flatten().fold(self.report_at, Moment::min)
     }
 
     async fn pass(&mut self) -> Result<(), DriverError> {
@@ -134,7 +138,7 @@ impl Running<'_> {
         if self.settled_at.take_if(|at| *at <= now).is_some() {
             self.machine.handle(now, BusInput::Opened);
         }
-        if self.reported_at + REPORT_EVERY <= now {
+        if self.report_at <= now {
             self.report(now)?;
         }
         self.machine.handle(now, BusInput::Time);
@@ -210,6 +214,7 @@ impl Running<'_> {
     fn report(&mut self, now: Moment) -> Result<(), DriverError> {
         let elapsed = now.saturating_since(self.reported_at);
         self.reported_at = now;
+        self.report_at = now + REPORT_EVERY;
         let is_open = self.port.is_some() && self.settled_at.is_none();
         let report = self.machine.statistics.report(is_open, elapsed);
         let topic = format!("{}/$gw/bus/{}", self.house.settings.gateway.base, self.settings.id);

@@ -33,6 +33,9 @@ fn of_words(register: &Register, words: &[u16]) -> Result<Value, String> {
         ordered.reverse();
     }
     let raw = ordered.iter().fold(0u64, |raw, word| raw << 16 | u64::from(*word));
+    if register.missing == Some(raw) {
+        return Err("the unit has no value for it".to_owned());
+    }
     let number = match register.kind {
         RegisterKind::Bool => return Ok(Value::Boolean(raw != 0)),
         RegisterKind::U16 | RegisterKind::U32 | RegisterKind::U64 => return unsigned(register, raw),
@@ -88,7 +91,7 @@ fn float(raw: u64) -> f64 {
 }
 
 /// Without the dust that binary fractions leave: 2301 × 0.1 is 230.1.
-fn rounded(number: f64) -> f64 {
+pub(super) fn rounded(number: f64) -> f64 {
     if number == 0.0 || !number.is_finite() {
         return 0.0;
     }
@@ -116,6 +119,8 @@ mod tests {
             scaling: None,
             bits: None,
             names: BTreeMap::new(),
+            is_settable: false,
+            missing: None,
             every: Duration::from_secs(1),
         }
     }
@@ -160,6 +165,13 @@ mod tests {
             let order = RegisterOrder { low_word_first, low_byte_first };
             assert_eq!(read(&Register { order, ..register(RegisterKind::F32) }, &words), "230.1");
         }
+    }
+
+    #[test]
+    fn a_number_that_stands_for_nothing_is_no_value() {
+        let phase = Register { missing: Some(0xFFFF_FFFF), ..register(RegisterKind::U32) };
+        assert_eq!(read(&phase, &[0xFFFF, 0xFFFF]), "the unit has no value for it");
+        assert_eq!(read(&phase, &[0xFFFF, 0xFFFE]), "4294967294");
     }
 
     #[test]

@@ -4,8 +4,10 @@ use super::decode;
 use super::packet::{Data, Request, exception_text};
 use super::plan::{Planned, Point, What, plan, points};
 use super::schedule::{About, Failure, Poll};
+use super::setpoints::{SetpointEvent, Setpoints};
+use super::switch;
 use crate::base::Moment;
-use crate::config::{ModbusDevice, ModbusTable};
+use crate::config::ModbusDevice;
 use crate::device::{OutputEvent, OutputInput, OutputSpec};
 use crate::drivers::door::Asked;
 use crate::drivers::say::Say;
@@ -36,9 +38,9 @@ pub(super) enum Wish {
 enum Purpose {
     /// Someone asked for it.
     Again(Point),
-    /// To switch an output.
+    /// To switch an output or set a register.
     Write(Point),
-    /// To see whether it switched.
+    /// To see whether it followed.
     Verify(Point),
 }
 
@@ -50,6 +52,7 @@ pub(super) struct Device {
     plan: Vec<Planned>,
     values: Values,
     outputs: Switches,
+    setpoints: Setpoints,
     /// States to bring the outputs into once all of them were read.
     restore: Option<Vec<Option<bool>>>,
     urgent: BTreeMap<u64, Purpose>,
@@ -85,6 +88,7 @@ impl Device {
             points,
             values: Values::new(settings.registers.iter().map(|register| &register.property)),
             outputs,
+            setpoints: Setpoints::default(),
             restore: Some(restore).filter(|states| !states.is_empty()),
             urgent: BTreeMap::new(),
             tokens: 0,
@@ -117,6 +121,7 @@ impl Device {
             (About::Poll(_) | About::Bus, Err(failure)) => self.lose(now, &failure),
             (About::Bus, Ok(_)) => {}
         }
+        self.setpoints.advance(now, self.is_online, &self.settings.registers);
         self.collect();
     }
 
@@ -126,6 +131,10 @@ impl Device {
             Asked::Set { property, ticket, command } => {
                 if let Some(output) = self.settings.outputs.iter().position(|output| output.id == property) {
                     self.outputs.handle(now, OutputInput::Command { output, ticket, command });
+                } else if let Some(index) = self.values.index_of(&property) {
+                    let register = &self.settings.registers[index];
+                    self.setpoints.command(now, index, register, ticket, command);
+                    self.setpoints.advance(now, self.is_online, &self.settings.registers);
                 }
             }
             Asked::Alive { outputs } => {
@@ -149,6 +158,7 @@ impl Device {
     pub(super) fn pass(&mut self, now: Moment) {
         self.values.pass(now);
         self.outputs.handle(now, OutputInput::Time);
+        self.setpoints.advance(now, self.is_online, &self.settings.registers);
         self.collect();
     }
 
@@ -175,7 +185,8 @@ impl Device {
 
     /// When [`pass`](Self::pass) is due.
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        [self.values.next_deadline(), self.outputs.next_deadline()].into_iter().flatten().min()
+        let deadlines = [self.values.next_deadline(), self.outputs.next_deadline(), self.setpoints.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn id_of(&self, what: What) -> &str {
@@ -200,8 +211,8 @@ impl Device {
         self.answers(now);
         for (point, offset) in points {
             match point.what {
+                what if self.is_being_written(what) => {}
                 What::Register(index) => self.register(now, index, data, offset),
-                What::Output(index) if self.is_being_written(index) => {}
                 What::Output(index) => self.observe(now, index, data, offset),
             }
         }
@@ -242,15 +253,7 @@ impl Device {
 
     fn observe(&mut self, now: Moment, index: usize, data: &Data, offset: usize) {
         let output = &self.settings.outputs[index];
-        let on = match data {
-            Data::Bits(bits) => bits.get(offset).copied(),
-            Data::Words(words) => match words.get(offset) {
-                Some(word) if *word == output.on => Some(true),
-                Some(word) if *word == output.off => Some(false),
-                Some(_) | None => None,
-            },
-            Data::Written => None,
-        };
+        let on = switch::state(output, data, offset);
         let part = output.id.clone();
         if let Some(on) = on {
             self.say(Say::Well { part });
@@ -261,9 +264,9 @@ impl Device {
         }
     }
 
-    fn is_being_written(&self, index: usize) -> bool {
+    fn is_being_written(&self, what: What) -> bool {
         let concerns = |purpose: &Purpose| match purpose {
-            Purpose::Write(point) | Purpose::Verify(point) => point.what == What::Output(index),
+            Purpose::Write(point) | Purpose::Verify(point) => point.what == what,
             Purpose::Again(_) => false,
         };
         self.urgent.values().any(concerns)
@@ -277,7 +280,7 @@ impl Device {
                 match point.what {
                     What::Output(index) => {
                         let again = matches!(purpose, Purpose::Again(_));
-                        if !again || !self.is_being_written(index) {
+                        if !again || !self.is_being_written(point.what) {
                             self.observe(now, index, &data, 0);
                         }
                         if again {
@@ -287,19 +290,34 @@ impl Device {
                     What::Register(index) => {
                         self.register(now, index, &data, 0);
                         self.values.again(index);
+                        if matches!(purpose, Purpose::Verify(_)) {
+                            self.verified(now, index, &data);
+                        }
                     }
                 }
                 self.online(now);
             }
             (Purpose::Write(point) | Purpose::Verify(point), Err(failure)) => {
-                if let What::Output(output) = point.what {
-                    self.outputs.handle(now, OutputInput::WriteFailed { output, reason: reason(&failure) });
+                match point.what {
+                    What::Output(output) => {
+                        self.outputs.handle(now, OutputInput::WriteFailed { output, reason: reason(&failure) });
+                    }
+                    What::Register(register) => self.setpoints.failed(register, &reason(&failure)),
                 }
                 self.lose_if_absent(now, &failure);
             }
             (Purpose::Again(point), Err(Failure::Exception(code))) => self.doubt(point.what, code),
             (Purpose::Again(_), Err(failure)) => self.lose_if_absent(now, &failure),
         }
+    }
+
+    fn verified(&mut self, now: Moment, index: usize, data: &Data) {
+        let value = decode::value(&self.settings.registers[index], data, 0).ok();
+        let words = match data {
+            Data::Words(words) => words.as_slice(),
+            Data::Bits(_) | Data::Written => &[],
+        };
+        self.setpoints.verified(now, index, words, value);
     }
 
     fn output_again(&mut self, index: usize) {
@@ -368,6 +386,7 @@ impl Device {
             planned.is_answered = false;
         }
         self.urgent.clear();
+        self.setpoints.lose();
         self.outputs.handle(now, OutputInput::Lost);
     }
 
@@ -382,7 +401,10 @@ impl Device {
         }
         while let Some(event) = self.outputs.poll_output() {
             match event {
-                OutputEvent::Write { output, on } => self.write(output, on),
+                OutputEvent::Write { output, on } => {
+                    let request = switch::write(&self.settings.outputs[output], on);
+                    self.write(What::Output(output), request);
+                }
                 event => {
                     let outputs = &self.settings.outputs;
                     let say = Say::of_output(event, |output| outputs[output].id.clone());
@@ -390,25 +412,26 @@ impl Device {
                 }
             }
         }
+        while let Some(event) = self.setpoints.poll_output() {
+            match event {
+                SetpointEvent::Write { register, request } => self.write(What::Register(register), request),
+                SetpointEvent::Result { register, ticket, result } => {
+                    let property = self.settings.registers[register].property.id.clone();
+                    self.say(Say::Result { property, ticket, result });
+                }
+            }
+        }
     }
 
-    fn write(&mut self, index: usize, on: bool) {
-        let output = &self.settings.outputs[index];
-        let request = match output.table {
-            ModbusTable::Coil | ModbusTable::Discrete => Request::WriteCoil { address: output.address, on },
-            ModbusTable::Input | ModbusTable::Holding => {
-                let word = if on { output.on } else { output.off };
-                Request::WriteWord { address: output.address, word }
-            }
-        };
-        let point = self.points.iter().find(|point| point.what == What::Output(index));
-        let point = *point.expect("every output is a point");
+    fn write(&mut self, what: What, request: Request) {
+        let point = self.points.iter().find(|point| point.what == what);
+        let point = *point.expect("everything that can be written is a point");
         self.ask(Purpose::Write(point), request);
     }
 }
 
 /// Why a write failed, for `$result`.
-fn reason(failure: &Failure) -> String {
+pub(super) fn reason(failure: &Failure) -> String {
     match failure {
         Failure::Silent => "no-reply".to_owned(),
         Failure::Garbled(_) => "garbled-reply".to_owned(),
@@ -418,24 +441,31 @@ fn reason(failure: &Failure) -> String {
     }
 }
 
+/// The step that is offered of a number with a fraction.
+const FLOAT_STEP: f64 = 0.1;
+
 /// What the device tells about its registers.
 pub(super) fn describe(meta: &mut crate::device::Meta, settings: &ModbusDevice) {
     use crate::config::RegisterKind;
     for register in &settings.registers {
-        let is_flag = register.bits.is_some_and(|(low, high)| low == high) && register.scaling.is_none();
         let datatype = match register.kind {
             _ if !register.names.is_empty() => "enum",
-            RegisterKind::Bool => "boolean",
             RegisterKind::Text(_) => "string",
-            _ if is_flag => "boolean",
-            _ => "float",
+            _ if register.is_number() => "float",
+            _ => "boolean",
         };
         values::describe(meta, &register.property, datatype);
-        if datatype == "enum"
-            && let Some(property) = meta.properties.get_mut(&register.property.id)
-        {
+        let Some(property) = meta.properties.get_mut(&register.property.id) else { continue };
+        if datatype == "enum" {
             let names: Vec<&str> = register.names.values().map(String::as_str).collect();
             property.format = Some(names.join(","));
+        }
+        if register.is_settable {
+            property.settable = true;
+            property.failsafe = Some("keep");
+            let is_float = matches!(register.kind, RegisterKind::F32 | RegisterKind::F64);
+            let scale = register.scaling.map_or(1.0, |(scale, _)| scale.abs());
+            property.step = (datatype == "float").then_some(if is_float { FLOAT_STEP } else { scale });
         }
     }
 }

@@ -6,15 +6,20 @@
 mod bus;
 mod decode;
 mod device;
+mod encode;
+mod failsafe;
 mod framing;
 mod io;
 mod packet;
 mod plan;
 mod schedule;
+mod setpoints;
 mod statistics;
+mod switch;
 mod units;
 
 pub(super) use bus::{BusDoor, run as run_bus};
+pub(super) use failsafe::{failsafe, failsafe_outputs};
 pub(super) use units::Units;
 
 use super::door::Door;
@@ -58,7 +63,8 @@ pub(super) async fn run(
         meta.properties.insert(output.id.clone(), about);
     }
     device::describe(&mut meta, modbus);
-    let outputs: Vec<_> = modbus.outputs.iter().map(|output| (output.id.as_str(), &output.output)).collect();
+    let outputs = modbus.outputs.iter();
+    let outputs: Vec<_> = outputs.map(|output| (output.id.as_str(), output.output.heartbeat.as_ref())).collect();
     let door = Door::open(house, device, &meta, start, &outputs).await?;
     let last: Vec<Option<bool>> = modbus.outputs.iter().map(|output| door.last_switch(&output.id)).collect();
     let machine = Device::new(&house.interlocks, &device.id, modbus, &last, start);

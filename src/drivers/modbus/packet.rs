@@ -16,6 +16,8 @@ pub(super) enum Request {
     WriteCoil { address: u16, on: bool },
     /// One holding register.
     WriteWord { address: u16, word: u16 },
+    /// Several holding registers from `address` on.
+    WriteWords { address: u16, words: Vec<u16> },
 }
 
 /// What a unit answered.
@@ -60,15 +62,27 @@ impl Request {
             Self::Read { table: ModbusTable::Input, .. } => 4,
             Self::WriteCoil { .. } => 5,
             Self::WriteWord { .. } => 6,
+            Self::WriteWords { .. } => 16,
         }
     }
 
     /// Function code and data.
-    pub(super) fn encode(&self) -> [u8; 5] {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.head().to_vec();
+        if let Self::WriteWords { words, .. } = self {
+            bytes.push((2 * words.len()) as u8);
+            bytes.extend(words.iter().flat_map(|word| word.to_be_bytes()));
+        }
+        bytes
+    }
+
+    /// Function code and the two numbers that every request begins with. The reply to a write repeats them.
+    fn head(&self) -> [u8; 5] {
         let (first, second) = match self {
             Self::Read { address, count, .. } => (*address, *count),
             Self::WriteCoil { address, on } => (*address, if *on { 0xFF00 } else { 0 }),
             Self::WriteWord { address, word } => (*address, *word),
+            Self::WriteWords { address, words } => (*address, words.len() as u16),
         };
         let ([a, b], [c, d]) = (first.to_be_bytes(), second.to_be_bytes());
         [self.function(), a, b, c, d]
@@ -81,7 +95,7 @@ impl Request {
                 2 + usize::from(*count).div_ceil(8)
             }
             Self::Read { count, .. } => 2 + 2 * usize::from(*count),
-            Self::WriteCoil { .. } | Self::WriteWord { .. } => 5,
+            Self::WriteCoil { .. } | Self::WriteWord { .. } | Self::WriteWords { .. } => 5,
         }
     }
 
@@ -98,8 +112,7 @@ impl Request {
             _ => return Err(ReplyError::Mismatch),
         }
         let Self::Read { table, count, .. } = self else {
-            // The reply to a write repeats it.
-            return if reply == self.encode() { Ok(Data::Written) } else { Err(ReplyError::Mismatch) };
+            return if reply == self.head() { Ok(Data::Written) } else { Err(ReplyError::Mismatch) };
         };
         let (length, data) = (usize::from(reply[1]), &reply[2..]);
         if length != data.len() {
@@ -137,6 +150,11 @@ mod tests {
         assert_eq!(coil.decode(&[5, 0, 0xAC, 0xFF, 0]), Ok(Data::Written));
         let word = Request::WriteWord { address: 1, word: 3 };
         assert_eq!(word.encode(), [6, 0, 1, 0, 3]);
+        // The example of 6.12.
+        let words = Request::WriteWords { address: 1, words: vec![0x0A, 0x102] };
+        assert_eq!(words.encode(), [16, 0, 1, 0, 2, 4, 0, 0x0A, 1, 2]);
+        assert_eq!(words.decode(&[16, 0, 1, 0, 2]), Ok(Data::Written));
+        assert_eq!(words.decode(&[16, 0, 1, 0, 1]), Err(ReplyError::Mismatch));
     }
 
     #[test]

@@ -8,13 +8,29 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One channel that is ours.
+/// One channel that is ours. Dropped, whatever the reason, it goes to its failsafe duty cycle.
 #[derive(Debug)]
-pub(super) enum Channel {
+pub(super) struct Channel {
+    way: Way,
+    /// The duty cycle to leave it at; as it is if absent.
+    failsafe: Option<f64>,
+}
+
+#[derive(Debug)]
+enum Way {
     /// Files of the kernel.
     Sysfs { directory: PathBuf, period: u64 },
+    /// A Raspberry Pi's channel.
+    #[cfg(target_arch = "aarch64")]
+    Rppal(rppal::pwm::Pwm),
     /// In memory, for machines without a chip.
     Simulated { name: String },
+}
+
+impl From<Way> for Channel {
+    fn from(way: Way) -> Self {
+        Self { way, failsafe: None }
+    }
 }
 
 impl Channel {
@@ -31,19 +47,48 @@ impl Channel {
         fs::write(directory.join("duty_cycle"), "0")?;
         fs::write(directory.join("period"), period.to_string())?;
         fs::write(directory.join("enable"), "1")?;
-        Ok(Self::Sysfs { directory, period })
+        Ok(Way::Sysfs { directory, period }.into())
+    }
+
+    /// Takes one of a Raspberry Pi's channels, 0 to 3.
+    #[cfg(target_arch = "aarch64")]
+    pub(super) fn rppal(channel: &PwmChannel, frequency: f64) -> io::Result<Self> {
+        use rppal::pwm::{Channel as Number, Polarity, Pwm};
+        let number = match (&channel.chip, channel.number) {
+            (None, 0) => Number::Pwm0,
+            (None, 1) => Number::Pwm1,
+            (None, 2) => Number::Pwm2,
+            (None, 3) => Number::Pwm3,
+            _ => return Err(io::Error::new(io::ErrorKind::NotFound, "a Raspberry Pi has pwm0 to pwm3")),
+        };
+        let opened = Pwm::with_frequency(number, frequency, 0.0, Polarity::Normal, true);
+        let mut pwm = opened.map_err(io::Error::other)?;
+        pwm.set_reset_on_drop(false);
+        Ok(Way::Rppal(pwm).into())
+    }
+
+    /// This is no Raspberry Pi.
+    #[cfg(not(target_arch = "aarch64"))]
+    pub(super) fn rppal(_: &PwmChannel, _: f64) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this program is built without the backend `rppal`"))
     }
 
     pub(super) fn simulated(name: &str) -> Self {
-        Self::Simulated { name: name.to_owned() }
+        Way::Simulated { name: name.to_owned() }.into()
+    }
+
+    /// Says at which duty cycle it is left.
+    pub(super) fn set_failsafe(&mut self, duty: Option<f64>) {
+        self.failsafe = duty;
     }
 
     /// Sets the duty cycle, 0 to 1, and reads it back.
     pub(super) fn write(&mut self, duty: f64) -> io::Result<()> {
-        match self {
-            Self::Sysfs { directory, period } => {
+        let duty = duty.clamp(0.0, 1.0);
+        match &self.way {
+            Way::Sysfs { directory, period } => {
                 #[expect(clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "0 to 1 of at most seconds")]
-                let nanoseconds = (duty.clamp(0.0, 1.0) * *period as f64).round() as u64;
+                let nanoseconds = (duty * *period as f64).round() as u64;
                 let file = directory.join("duty_cycle");
                 fs::write(&file, nanoseconds.to_string())?;
                 let read = fs::read_to_string(&file)?;
@@ -52,10 +97,21 @@ impl Channel {
                 }
                 Err(io::Error::other(format!("reads {} after {nanoseconds} was written", read.trim())))
             }
-            Self::Simulated { name } => {
+            #[cfg(target_arch = "aarch64")]
+            Way::Rppal(pwm) => pwm.set_duty_cycle(duty).map_err(io::Error::other),
+            Way::Simulated { name } => {
                 failpoint::witness(name, duty > 0.0);
                 Ok(())
             }
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if let Some(duty) = self.failsafe {
+            // Nobody is left to be told if it fails.
+            let _ = self.write(duty);
         }
     }
 }
@@ -113,6 +169,9 @@ mod tests {
         assert_eq!((read(&chip, "period").as_str(), read(&chip, "enable").as_str()), ("1000000", "1"));
         channel.write(0.25).expect("a file");
         assert_eq!(read(&chip, "duty_cycle"), "250000");
+        channel.set_failsafe(Some(1.0));
+        drop(channel);
+        assert_eq!(read(&chip, "duty_cycle"), "1000000", "whoever lets go of it leaves it safe");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 mod io;
 
 use super::door::{Asked, Door};
-use super::{DriverError, House, Start, stopped};
+use super::failsafe::{Driven, word};
+use super::gpio::lines::Backend;
+use super::{DriverError, House, Start, backend, stopped};
 use crate::base::Moment;
-use crate::config::{DeviceSettings, PwmDevice};
+use crate::config::{DeviceSettings, DriverSettings, PwmDevice, PwmOutput, Settings};
 use crate::device::{Dimmer, DimmerEvent, PropertyMeta, Value};
 use io::Channel;
 use std::path::Path;
@@ -13,6 +15,37 @@ use tokio::sync::watch;
 
 /// Where the kernel shows its PWM chips.
 const SYSFS: &str = "/sys/class/pwm";
+
+/// A channel of the backend that the configuration names for lines.
+fn channel(backend: Backend, output: &PwmOutput) -> std::io::Result<Channel> {
+    match backend {
+        Backend::Simulated => Ok(Channel::simulated(&output.channel.to_string())),
+        Backend::Gpiochip => Channel::open(Path::new(SYSFS), &output.channel, output.frequency),
+        Backend::Rppal => Channel::rppal(&output.channel, output.frequency),
+    }
+}
+
+/// Brings every PWM output of a house to its failsafe level without a running gateway.
+pub(super) fn failsafe(settings: &Settings) -> Vec<Driven> {
+    let backend = backend(settings.gpio);
+    let mut all = Vec::new();
+    for device in &settings.devices {
+        let DriverSettings::Pwm(pwm) = &device.driver else { continue };
+        for output in &pwm.outputs {
+            let on = output.dimmer.failsafe.state();
+            let dimmer = Dimmer::new(Moment::START, output.dimmer.clone(), None);
+            let driven = match dimmer.failsafe_level() {
+                None => Ok(()),
+                // What was simulated has gone with the process.
+                Some(_) if backend == Backend::Simulated => Ok(()),
+                Some(level) => channel(backend, output).and_then(|mut channel| channel.write(dimmer.duty(level))),
+            };
+            let driven = driven.map(|()| word(on)).map_err(|error| error.to_string());
+            all.push((format!("{}/{}", device.id, output.id), driven));
+        }
+    }
+    all
+}
 
 /// One device while it runs.
 struct Running<'d> {
@@ -44,17 +77,15 @@ pub(super) async fn run(
         about.format = Some("0:100".to_owned());
         about.power_on = Some(output.dimmer.power_on.name());
         about.failsafe = Some(output.dimmer.failsafe.name());
+        about.heartbeat = output.dimmer.heartbeat.as_ref().map(|heartbeat| heartbeat.topic.clone());
         meta.properties.insert(output.id.clone(), about);
     }
-    let mut door = Door::open(house, device, &meta, start, &[]).await?;
+    let outputs = pwm.outputs.iter();
+    let outputs: Vec<_> = outputs.map(|output| (output.id.as_str(), output.dimmer.heartbeat.as_ref())).collect();
+    let mut door = Door::open(house, device, &meta, start, &outputs).await?;
     let mut channels = Vec::new();
     for output in &pwm.outputs {
-        let channel = if house.is_simulated() {
-            Ok(Channel::simulated(&output.channel.to_string()))
-        } else {
-            Channel::open(Path::new(SYSFS), &output.channel, output.frequency)
-        };
-        match channel {
+        match channel(house.gpio, output) {
             Ok(channel) => channels.push(channel),
             Err(error) => {
                 door.trouble(&output.id, "open", &format!("{}: {error}", output.channel))?;
@@ -65,10 +96,13 @@ pub(super) async fn run(
     }
     let dimmer = |output: &crate::config::PwmOutput| {
         let last = if start == Start::Fresh { door.last_number(&output.id) } else { None };
-        Dimmer::new(output.dimmer, last)
+        Dimmer::new(house.clock.now(), output.dimmer.clone(), last)
     };
     let dimmers = pwm.outputs.iter().map(dimmer).collect();
     let mut running = Running { house, pwm, door, channels, dimmers };
+    for (channel, dimmer) in running.channels.iter_mut().zip(&running.dimmers) {
+        channel.set_failsafe(dimmer.failsafe_level().map(|level| dimmer.duty(level)));
+    }
     if start == Start::AfterFault {
         running.failsafe()?;
     }
@@ -103,7 +137,14 @@ impl Running<'_> {
                 };
                 self.door.passing_state(&property, &Value::Number(self.dimmers[index].level()))
             }
-            Asked::Alive { .. } => Ok(()),
+            Asked::Alive { outputs } => {
+                for (output, dimmer) in self.pwm.outputs.iter().zip(&mut self.dimmers) {
+                    if outputs.contains(&output.id) {
+                        dimmer.alive(self.house.clock.now());
+                    }
+                }
+                self.carry_out()
+            }
         }
     }
 
@@ -137,6 +178,7 @@ impl Running<'_> {
                         }
                     },
                     DimmerEvent::Level(level) => self.door.state(&output.id, &Value::Number(level))?,
+                    DimmerEvent::Heartbeat { lost } => self.door.heartbeat(&output.id, lost)?,
                     DimmerEvent::Result(ticket, result) => self.door.result(&output.id, ticket, &result)?,
                 }
             }

@@ -173,8 +173,9 @@ impl Model {
     fn releases(&mut self, serial: u64, packet_id: u16) {
         let Some(session) = self.session_of(serial) else { return };
         let own = self.sessions[session].owed.iter_mut();
-        let mut received = own.filter(|owed| owed.packet_id == packet_id && owed.state == State::Received);
-        if let Some(owed) = received.next() {
+        let received = own.filter(|owed| owed.packet_id == packet_id && owed.state == State::Received);
+        // The identifier may be that of another message of an earlier connection.
+        if let Some(owed) = received.min_by_key(|owed| owed.on != Some(serial)) {
             (owed.on, owed.may_repeat) = (Some(serial), false);
         }
     }

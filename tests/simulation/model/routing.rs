@@ -107,7 +107,7 @@ impl Model {
     }
 
     /// Messages that may wait for a session.
-    fn waiting(&self, session: usize) -> usize {
+    pub(super) fn waiting(&self, session: usize) -> usize {
         let own = self.sessions[session]
             .owed
             .iter()

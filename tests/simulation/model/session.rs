@@ -41,7 +41,8 @@ impl Model {
         let present: Vec<usize> = self.present.values().copied().collect();
         for session in present {
             let own = &mut self.sessions[session];
-            let is_expired = own.expires.is_some_and(|(_, latest)| latest <= now);
+            // If it is not known whether a client came in time, its CONNACK will say so.
+            let is_expired = own.connection.is_none() && own.expires.is_some_and(|(_, latest)| latest <= now);
             if own.will.as_ref().is_some_and(|(due, _)| *due <= now || is_expired) {
                 let (_, will) = own.will.take().expect("just seen");
                 self.publish_will(&will);
@@ -176,9 +177,12 @@ impl Model {
         }
         if expiry == 0 {
             self.end_session(session);
-        } else if expiry != NEVER {
-            let at = self.now + u64::from(expiry) * 1_000_000;
-            self.sessions[session].expires = Some((at, at));
+        } else {
+            let at = if expiry == NEVER { Micros::MAX } else { self.now + u64::from(expiry) * 1_000_000 };
+            let own = &mut self.sessions[session];
+            // No CONNACK said whether this is still the session before it.
+            let least = own.expires.map_or(at, |(least, _)| least.min(at));
+            own.expires = (least < Micros::MAX).then_some((least, at));
         }
     }
 
