@@ -109,6 +109,8 @@ struct Written {
     unit: Option<Unit>,
 }
 
+type Apply = fn(f64, f64) -> f64;
+
 const ATOM: u8 = 9;
 const UNARY: u8 = 6;
 const PRODUCT: u8 = 5;
@@ -269,7 +271,7 @@ impl Writer<'_> {
             }
             _ => {
                 let (left, right) = (self.number(depth - 1, temperature), self.number(depth - 1, temperature));
-                let plain: [(&str, fn(f64, f64) -> f64, u8); 5] = [
+                let plain: [(&str, Apply, u8); 5] = [
                     ("+", |a, b| a + b, SUM),
                     ("-", |a, b| a - b, SUM),
                     ("%", |a, b| a % b, PRODUCT),

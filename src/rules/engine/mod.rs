@@ -152,10 +152,6 @@ struct RuleState {
     /// Oldest first.
     traces: VecDeque<Trace>,
     started: u64,
-    /// Its runs of before the restart wait for the end of the pause to do what their policy says.
-    resumes_later: bool,
-    /// An [`Output::Shown`] of it waits already.
-    is_shown: bool,
     /// What must be kept differs from what was kept.
     is_dirty: bool,
     /// Whether anything was kept that a new record must replace.
@@ -173,11 +169,18 @@ struct RuleLists {
     alerts: Vec<Alert>,
     /// Outputs that this safety rule holds, and until when.
     holds: Vec<(u16, Moment)>,
+    /// Its runs of before the restart wait for the end of the pause to do what their policy says.
+    resumes_later: bool,
 }
 
 impl Empty for RuleLists {
-    const EMPTY: &'static Self =
-        &Self { queue: VecDeque::new(), starts: VecDeque::new(), alerts: Vec::new(), holds: Vec::new() };
+    const EMPTY: &'static Self = &Self {
+        queue: VecDeque::new(),
+        starts: VecDeque::new(),
+        alerts: Vec::new(),
+        holds: Vec::new(),
+        resumes_later: false,
+    };
 }
 
 /// The rules of a house at work.
@@ -203,6 +206,8 @@ pub struct Engine {
     /// Changes of house properties that are not followed yet.
     changes: VecDeque<(u16, Literal, Cause)>,
     out: VecDeque<Output>,
+    /// Rules of which an [`Output::Shown`] waits already.
+    shown: Box<[bool]>,
     /// Speeches that wait for a record to be safe.
     held: VecDeque<(u64, Speech)>,
     records: u64,
@@ -273,6 +278,7 @@ impl Engine {
             touched: Vec::new(),
             changes: VecDeque::new(),
             out: VecDeque::new(),
+            shown: vec![false; program.rules.len()].into(),
             held: VecDeque::new(),
             records: 0,
             runs: 0,
@@ -331,14 +337,14 @@ impl Engine {
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.out.pop_front()?;
         if let Output::Shown(rule) = output {
-            self.rules[usize::from(rule)].is_shown = false;
+            self.shown[usize::from(rule)] = false;
         }
         Some(output)
     }
 
     /// What a rule shows of itself has changed.
     fn shown(&mut self, rule: u16) {
-        if !std::mem::replace(&mut self.rules[usize::from(rule)].is_shown, true) {
+        if !std::mem::replace(&mut self.shown[usize::from(rule)], true) {
             self.out.push_back(Output::Shown(rule));
         }
     }

@@ -287,8 +287,8 @@ impl Engine {
         let policy = self.program.rules[usize::from(rule)].on_restart;
         let rests = self.rests(rule);
         let (state, before) = (&mut self.rules[usize::from(rule)], self.runs_before);
-        state.resumes_later = rests && matches!(policy, OnRestart::Restart | OnRestart::Finish);
-        if state.resumes_later {
+        if rests && matches!(policy, OnRestart::Restart | OnRestart::Finish) {
+            state.lists.resumes_later = true;
             return;
         }
         // A run that began since the start is none of the policy's business.

@@ -44,7 +44,8 @@ impl Engine {
 
     /// The pause is over: what it held goes on.
     fn continue_rule(&mut self, rule: u16) {
-        if std::mem::take(&mut self.rules[usize::from(rule)].resumes_later) {
+        let lists = self.rules[usize::from(rule)].lists.get_mut();
+        if lists.is_some_and(|lists| std::mem::take(&mut lists.resumes_later)) {
             self.resume_runs(rule);
         }
         self.reschedule(rule, DueCause::Continued);

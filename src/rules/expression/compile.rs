@@ -131,15 +131,12 @@ impl Compiler<'_> {
             return Err(wrong(node, what, "both sides must measure the same"));
         };
         if from != into {
-            match self.code.last_mut() {
-                Some(Op::Number(at)) => {
-                    let number = &mut self.numbers[usize::from(*at)];
-                    *number = *number * (one - zero) + zero;
-                }
-                _ => {
-                    self.numbers.extend([one - zero, zero]);
-                    self.emit(Op::Scale(self.numbers.len() as u16 - 2), node)?;
-                }
+            if let Some(Op::Number(at)) = self.code.last_mut() {
+                let number = &mut self.numbers[usize::from(*at)];
+                *number = *number * (one - zero) + zero;
+            } else {
+                self.numbers.extend([one - zero, zero]);
+                self.emit(Op::Scale(self.numbers.len() as u16 - 2), node)?;
             }
         }
         Ok(left)
