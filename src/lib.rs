@@ -7,7 +7,7 @@
 //! | 0 | [`base`] | nothing |
 //! | 1 | [`mqtt`] | bytes on the wire |
 //! | 2 | [`broker`], [`access`], [`device`], [`rules`], [`config`], [`load`] | decisions, as plain state machines: no clock, disk, socket or thread |
-//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`], [`provision`] | one part of the outside world each |
+//! | 3 | [`net`], [`store`], [`password`], [`client`], [`drivers`], [`update`], [`provision`], [`sandbox`], [`clock`] | one part of the outside world each |
 //! | 4 | [`daemon`], [`cli`] | how it is all put together |
 
 pub mod access;
@@ -17,6 +17,8 @@ pub mod broker;
 pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod client;
+#[cfg(feature = "daemon")]
+pub mod clock;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod daemon;
@@ -32,6 +34,8 @@ pub mod password;
 #[cfg(feature = "daemon")]
 pub mod provision;
 pub mod rules;
+#[cfg(feature = "daemon")]
+pub mod sandbox;
 #[cfg(feature = "daemon")]
 pub mod store;
 #[cfg(feature = "daemon")]

@@ -22,6 +22,7 @@ mod daemon {
     mod properties;
     mod retained;
     mod rules;
+    mod sandbox;
     mod sessions;
     mod subscriptions;
     mod truth;

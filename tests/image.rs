@@ -2,12 +2,16 @@
 //! outside. What this machine cannot run is printed as `NOT RUN`.
 
 mod image {
+    mod assets;
     mod board;
+    mod boards;
+    mod boot;
     mod card;
     mod clients;
     mod data;
     mod house;
     mod monitor;
+    mod network;
     mod provisioning;
     mod scenes;
     mod slots;

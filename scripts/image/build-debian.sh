@@ -10,6 +10,9 @@ scripts=$top/scripts/image
 out=$output/$board
 image=$out/gatehouse-$board.img
 mkdir -p "$out" "$cache/deb" "$cache/tree"
+PACKAGES_LIST=$out/packages # for the bill of materials
+export PACKAGES_LIST
+: >"$PACKAGES_LIST"
 
 say "[1/4] gatehouse for arm64"
 binary=$("$scripts/cross.sh")

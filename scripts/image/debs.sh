@@ -1,7 +1,7 @@
 #!/bin/sh
 # debs.sh PACKAGE[=VERSION]…: fetches arm64 packages of Debian, unpacks each, and prints the directory of each.
 # It uses an apt of its own below output/cache: no root rights, no foreign architecture on this machine,
-# no maintainer script is ever run. Packages and trees are kept by version.
+# no maintainer script is ever run. Packages and trees are kept by version. Each is noted in the file PACKAGES_LIST.
 set -eu
 . "$(dirname "$0")/common"
 
@@ -73,6 +73,7 @@ unpack() {
         mv "$tree.part" "$tree"
     fi
     printf '%s\n' "$tree"
+    [ -z "${PACKAGES_LIST:-}" ] || printf '%s\n' "${tree##*/}" >>"$PACKAGES_LIST"
 }
 
 refresh

@@ -3,7 +3,7 @@
 # 127.0.0.1:PORT. CONSOLE and SERIAL are what QEMU connects the board's console and its serial port to, as its
 # -chardev has it: stdio, pty, socket,path=…, file,path=…, null. The boot loader and the device tree are read from
 # the card's own FAT partition into CARD.boot, as a board's firmware would do it. The ARGUMENTs go to QEMU. With SSH_PORT its SSH
-# port is at 127.0.0.1:SSH_PORT.
+# port is at 127.0.0.1:SSH_PORT. It reaches nothing outside, unless NETWORK=open: then this machine is 10.0.2.2 for it.
 set -eu
 . "$(dirname "$0")/common"
 board=$1 card=$2 port=$3 console_to=$4 serial_to=$5
@@ -11,6 +11,8 @@ shift 5
 board_load "$board"
 command -v qemu-system-aarch64 >/dev/null || fail "qemu-system-aarch64 is missing: run 'scripts/setup.sh image'"
 
+restrict=on
+[ "${NETWORK:-}" != open ] || restrict=off
 boot=$card.boot
 rm -rf "$boot"
 mkdir "$boot"
@@ -19,7 +21,7 @@ mcopy -n -i "$card@@1M" '::*' "$boot/"
 # What QEMU has taken it keeps, also when it is killed: flushing the file of the card would only cost time.
 set -- -nodefaults -display none \
     -chardev "$console_to,id=console" -chardev "$serial_to,id=serial" \
-    -netdev "user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:$port-:1883${SSH_PORT:+,hostfwd=tcp:127.0.0.1:$SSH_PORT-:22}" "$@"
+    -netdev "user,id=lan,restrict=$restrict,hostfwd=tcp:127.0.0.1:$port-:1883${SSH_PORT:+,hostfwd=tcp:127.0.0.1:$SSH_PORT-:22}" "$@"
 case $emulator in
     virt) # one core: a second one makes emulation slower, not faster. With ACPI the machine has no GPIO chip.
         exec qemu-system-aarch64 -machine virt,acpi=off -cpu cortex-a53 -smp 1 -m 256 -bios "$boot/u-boot.bin" \

@@ -9,6 +9,8 @@ mod bench;
 mod bus;
 mod check;
 mod client;
+mod confine;
+mod crash;
 mod device;
 mod failsafe;
 mod image;
@@ -25,6 +27,7 @@ mod run;
 mod secret;
 mod simulate;
 mod subscribe;
+mod time;
 mod update;
 mod user;
 mod users_file;
@@ -103,6 +106,10 @@ enum Command {
     Update(update::UpdateArgs),
     /// Make what belongs to the card.
     Image(image::ImageArgs),
+    /// Show what was logged before the gateway crashed.
+    Crash(crash::CrashArgs),
+    /// Ask time servers what time it is.
+    Time(time::TimeArgs),
     /// Make a copy of the store, or put one back.
     Backup(backup::BackupArgs),
     /// Play a transcript of a serial port through the drivers.
@@ -160,6 +167,8 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::run(&args),
         Command::Update(args) => update::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Crash(args) => crash::run(&args),
+        Command::Time(args) => time::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Record(args) => record::run(&args),

@@ -1,7 +1,7 @@
 //! `gatehouse run`.
 
 use super::log::{self, LogFormat};
-use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, report};
+use super::{DATA_DIR_DEFAULT, EXIT_RUNTIME, LISTEN_DEFAULT, check, confine, report};
 use crate::config::{ListenerSettings, Settings};
 use crate::daemon::{self, ConfigurationFiles, Options, Started};
 use std::net::SocketAddr;
@@ -33,6 +33,9 @@ pub struct RunArgs {
     /// still for a gateway that hangs
     #[arg(long, value_name = "FILE")]
     heartbeat: Option<PathBuf>,
+    /// Give up, once started, every file and system call that a gateway does not need, as far as this kernel can
+    #[arg(long, env = "GATEHOUSE_SANDBOX", value_parser = clap::builder::FalseyValueParser::new())]
+    sandbox: bool,
     /// How log lines look
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -41,10 +44,14 @@ pub struct RunArgs {
 /// Runs the gateway until it is stopped.
 pub fn run(args: RunArgs) -> ExitCode {
     log::start(args.log_format);
+    let is_confined = args.sandbox;
     let options = match options(args) {
         Ok(options) => options,
         Err(code) => return code,
     };
+    if is_confined {
+        confine::enter(&options);
+    }
     let house = options.settings.clone();
     match daemon::run(options, |started| announce(started, &house)) {
         Ok(()) => ExitCode::SUCCESS,

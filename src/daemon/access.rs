@@ -55,6 +55,11 @@ impl UsersFile {
         Some(UsersFile { path, anonymous: broker.anonymous.unwrap_or(false) })
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads and checks it.
     ///
     /// # Errors

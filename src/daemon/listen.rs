@@ -9,12 +9,18 @@ use crate::net::handshake::{self, Arrivals, Source, Steps};
 use crate::net::tls::Tls;
 use crate::net::unix::{self, SocketFile};
 use crate::net::{Listener, Upgrade, Visitors};
+use socket2::SockRef;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
+use tracing::warn;
+
+/// Connections that the kernel keeps until they are accepted; what tokio takes.
+const BACKLOG: u32 = 1024;
 
 /// A listener that is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +127,10 @@ fn open_one(
 async fn bind(address: &mut ListenAddress, files: &mut Vec<SocketFile>) -> io::Result<Source> {
     match address {
         ListenAddress::Tcp(address) => {
-            let listener = TcpListener::bind(*address).await?;
+            let listener = match TcpListener::bind(*address).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => bind_ahead(*address)?,
+                bound => bound?,
+            };
             *address = listener.local_addr()?;
             Ok(Source::Tcp(listener))
         }
@@ -131,4 +140,21 @@ async fn bind(address: &mut ListenAddress, files: &mut Vec<SocketFile>) -> io::R
             Ok(Source::Unix(listener))
         }
     }
+}
+
+/// Listens on an address that no interface has yet, as before the network has given it: the house does not wait for it.
+fn bind_ahead(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    let options = SockRef::from(&socket);
+    match address {
+        SocketAddr::V4(_) => options.set_freebind_v4(true)?,
+        SocketAddr::V6(_) => options.set_freebind_v6(true)?,
+    }
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    warn!(%address, "no interface of this machine has this address; nobody gets through until one has");
+    socket.listen(BACKLOG)
 }

@@ -20,6 +20,15 @@ pub const PATIENCE: Duration = Duration::from_mins(6);
 const FIRST_SERIAL_PORT: &str = "serial";
 const SERIAL_PORTS: [&str; 2] = ["serial1", "serial2"];
 
+/// What a board reaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Nothing; only this machine's clients reach it.
+    Closed,
+    /// This machine, as 10.0.2.2.
+    Open,
+}
+
 /// A board under power. Dropping it pulls the plug.
 pub struct Board {
     qemu: Child,
@@ -48,11 +57,17 @@ impl Board {
 
     /// Powers a board with a card.
     pub fn power(card: &Card) -> Board {
+        Board::power_with(card, Network::Closed, &[])
+    }
+
+    /// Powers a board with a card and further arguments for QEMU, where its network is called `lan`.
+    pub fn power_with(card: &Card, network: Network, arguments: &[&str]) -> Board {
         let port = free_port();
         let ssh_port = free_port();
         let directory = card.directory().to_owned();
         let far_end = |name: &str| format!("socket,path={},server=on,wait=off", directory.join(name).display());
         let mut more = Monitor::arguments(&directory);
+        more.extend(arguments.iter().map(|&argument| argument.to_owned()));
         if card.board() == VIRT {
             for name in SERIAL_PORTS {
                 let chardev = format!("{},id={name}", far_end(name));
@@ -61,6 +76,7 @@ impl Board {
         }
         let mut qemu = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image/qemu.sh"))
             .env("SSH_PORT", ssh_port.to_string())
+            .env("NETWORK", if network == Network::Open { "open" } else { "closed" })
             .arg(card.board())
             .arg(card.path())
             .arg(port.to_string())
@@ -142,6 +158,11 @@ impl Board {
         while connack(self.port).is_none() {
             assert!(Instant::now() < deadline, "the broker does not answer from outside:\n{}", self.console.text());
         }
+    }
+
+    /// All that the console has shown.
+    pub fn said(&self) -> String {
+        self.console.text()
     }
 
     /// Whether the console has shown `text`.

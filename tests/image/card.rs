@@ -146,7 +146,7 @@ impl Card {
 }
 
 /// The image for a board, built once for all tests of this run.
-fn image(board: &'static str) -> Option<PathBuf> {
+pub fn image(board: &'static str) -> Option<PathBuf> {
     static IMAGES: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
     // A build that failed fails every test that needs it, each with its own words.
     let mut images = IMAGES.lock().unwrap_or_else(PoisonError::into_inner);

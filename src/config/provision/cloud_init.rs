@@ -48,6 +48,7 @@ impl Reader<'_> {
                 "ssh_pwauth" if value.as_bool() == Some(false) => {}
                 "ssh_pwauth" => self.refuse(key, "no password opens this gateway", "give it an SSH key"),
                 "network" => self.network(value),
+                "ntp" => self.time_servers(value),
                 // Imager asks for these with every host name and every SSH key; both are so here without.
                 "packages" if is_list_of(value, &["avahi-daemon"]) => {}
                 "runcmd" if is_start_of_ssh(value) => {}
@@ -81,6 +82,13 @@ impl Reader<'_> {
                 self.provision().ssh_keys.push(line);
             }
         }
+    }
+
+    fn time_servers(&mut self, ntp: &Yaml) {
+        let named = ["servers", "pools"].into_iter().flat_map(|key| ntp[key].as_vec().cloned().unwrap_or_default());
+        let servers = named.filter_map(|server| self.text("ntp", &server, words::server));
+        let servers: Vec<String> = servers.take(words::TIME_SERVERS_MAX).collect();
+        self.provision().time_servers = servers;
     }
 
     fn network(&mut self, network: &Yaml) {
@@ -205,7 +213,7 @@ mod tests {
             host_name: Some("cellar".into()),
             zone: Some("Europe/Amsterdam".into()),
             ssh_keys: vec!["ssh-ed25519 AAAAC3 alice".into()],
-            ethernet: None,
+            ..Provision::default()
         };
         assert_eq!(found.provision, wanted);
         assert!(found.secrets.is_empty());
@@ -214,15 +222,17 @@ mod tests {
     #[test]
     fn passwords_and_commands_are_refused_and_secrets_are_found() {
         let text = "#cloud-config\nhostname: gw\nuser:\n  name: alice\n  lock_passwd: false\n  passwd: \"$5$salt$hash\"\n\
+             ntp:\n  servers: [ntp.example.org]\n\
              ssh_pwauth: true\nruncmd:\n  - [ sh, -c, \"printf '%s\\n' 'token' > /home/alice/x\" ]\nswap:\n  size: 1G\n";
         let (found, problems) = read(text);
         assert_eq!(found.provision.host_name.as_deref(), Some("gw"));
+        assert_eq!(found.provision.time_servers, ["ntp.example.org"]);
         let wanted = [
             "4: there is no account of this name (name)",
             "6: no password opens this gateway (passwd)",
-            "7: no password opens this gateway (ssh_pwauth)",
-            "8: no commands are run (runcmd)",
-            "10: this gateway does not follow this (swap)",
+            "9: no password opens this gateway (ssh_pwauth)",
+            "10: no commands are run (runcmd)",
+            "12: this gateway does not follow this (swap)",
         ];
         assert_eq!(problems, wanted);
         let secrets: Vec<&str> = found.secrets.iter().map(|secret| &text[secret.clone()]).collect();

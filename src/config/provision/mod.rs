@@ -26,6 +26,8 @@ pub struct Provision {
     pub ethernet: Option<Ethernet>,
     /// Its time zone, by its name in the tz database.
     pub zone: Option<String>,
+    /// Time servers, in place of the usual ones.
+    pub time_servers: Vec<String>,
     /// Lines of `authorized_keys`: who may log in as root. Without any there is no SSH.
     pub ssh_keys: Vec<String>,
 }
@@ -77,6 +79,9 @@ impl Provision {
             let dns: Vec<String> = dns.iter().map(Ipv4Addr::to_string).collect();
             line("DNS", &dns.join(" "));
         }
+        if !self.time_servers.is_empty() {
+            line("TIME_SERVERS", &self.time_servers.join(" "));
+        }
         text
     }
 
@@ -101,6 +106,7 @@ impl Provision {
             host_name: self.host_name.or(other.host_name),
             ethernet: self.ethernet.or(other.ethernet),
             zone: self.zone.or(other.zone),
+            time_servers: if self.time_servers.is_empty() { other.time_servers } else { self.time_servers },
             ssh_keys: if self.ssh_keys.is_empty() { other.ssh_keys } else { self.ssh_keys },
         }
     }

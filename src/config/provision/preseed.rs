@@ -61,7 +61,12 @@ fn read(provision: &mut Provision, secrets: &mut Vec<Range<usize>>, mut root: Ta
         "add dtparam=i2c_arm=on and such to config.txt",
     );
     refuse(&mut root, "ca_certificates", "certificates are named in gatehouse.toml", "");
-    refuse(&mut root, "time", "the network names its time servers", "");
+    if let Some(mut time) = root.table("time") {
+        let mut servers = |key| time.texts(key, words::server).map(|list| list.value).unwrap_or_default();
+        let all = servers("ntp").into_iter().chain(servers("fallback_ntp"));
+        provision.time_servers = all.map(|server| server.value).take(words::TIME_SERVERS_MAX).collect();
+        time.close(&[]);
+    }
     root.ignore(&["debug"]);
     root.close(&[]);
 }
@@ -161,7 +166,8 @@ mod tests {
             "config_version = \"1.1\"\n[system]\nhostname = \"cellar\"\n[locale]\nkeymap = \"gb\"\n\
              timezone = \"Europe/London\"\n[ssh]\nenabled = true\nauthorized_keys = [\"{key}\"]\n\
              [ethernet]\nmethod = \"static\"\naddress = \"192.168.1.50/24\"\ngateway = \"192.168.1.1\"\n\
-             dns = [\"192.168.1.1\", \"1.1.1.1\"]\n"
+             dns = [\"192.168.1.1\", \"1.1.1.1\"]\n\
+             [time]\nntp = [\"ntp.example.org\"]\nfallback_ntp = [\"192.168.1.1\"]\n"
         ));
         assert_eq!(problems, Vec::<String>::new());
         let (router, other) = (Ipv4Addr::new(192, 168, 1, 1), Ipv4Addr::new(1, 1, 1, 1));
@@ -170,11 +176,12 @@ mod tests {
             host_name: Some("cellar".into()),
             ethernet: Some(Ethernet::Static { address, prefix: 24, router: Some(router), dns: vec![router, other] }),
             zone: Some("Europe/London".into()),
+            time_servers: vec!["ntp.example.org".into(), "192.168.1.1".into()],
             ssh_keys: vec![key.into()],
         };
         assert_eq!(found.provision, wanted);
         let settings = "HOST_NAME='cellar'\nADDRESS='192.168.1.50/24'\nROUTER='192.168.1.1'\n\
-                        DNS='192.168.1.1 1.1.1.1'\n";
+                        DNS='192.168.1.1 1.1.1.1'\nTIME_SERVERS='ntp.example.org 192.168.1.1'\n";
         assert_eq!(found.provision.settings(), settings);
         let configuration = found.provision.configuration().expect("a zone was ordered");
         assert!(crate::config::check(&[Source::new("gatehouse.toml", configuration)]).is_ok());
@@ -217,10 +224,10 @@ mod tests {
         let (found, problems) = read(
             "config_version = \"2.0\"\n[system]\nhostname = \"my'; reboot\"\n[locale]\ntimezone = \"Mars/Base\"\n\
              [ssh]\nauthorized_keys = [\"command=\\\"x\\\" ssh-rsa AAAA\"]\n\
-             [ethernet]\nmethod = \"static\"\naddress = \"192.168.1.50\"\n",
+             [ethernet]\nmethod = \"static\"\naddress = \"192.168.1.50\"\n[time]\nntp = [\"x'; reboot\"]\n",
         );
         assert_eq!(found.provision, Provision::default());
-        assert_eq!(problems.len(), 6, "{problems:#?}");
+        assert_eq!(problems.len(), 7, "{problems:#?}");
         assert_eq!(read("config_version = ").1.len(), 1, "a file that is no TOML is one problem");
     }
 }

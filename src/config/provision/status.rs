@@ -18,6 +18,9 @@ pub fn status(files: &[String], provision: &Provision, problems: &[Problem]) -> 
     if let Some(zone) = &provision.zone {
         followed.push(format!("time zone    {zone}"));
     }
+    if !provision.time_servers.is_empty() {
+        followed.push(format!("time         from {}", provision.time_servers.join(", ")));
+    }
     match provision.ssh_keys.len() {
         0 => {}
         1 => followed.push("SSH          log in as root with the key".to_owned()),

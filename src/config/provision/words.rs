@@ -29,6 +29,22 @@ pub(super) fn host_name(text: &str) -> Result<String, Mistake> {
     }
 }
 
+/// Time servers that are taken at most.
+pub(super) const TIME_SERVERS_MAX: usize = 4;
+
+/// The longest name of a server, as in RFC 1035.
+const SERVER_MAX: usize = 253;
+
+/// A server by name or address.
+pub(super) fn server(text: &str) -> Result<String, Mistake> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-.:".contains(c);
+    if !text.is_empty() && text.len() <= SERVER_MAX && text.chars().all(is_allowed) && !text.starts_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err(Mistake::new(format!("`{text}` is no server"), "write a name or an address, such as \"pool.ntp.org\""))
+    }
+}
+
 /// A zone by its name in the tz database.
 pub(super) fn zone(text: &str) -> Result<String, Mistake> {
     match Zone::named(text) {
