@@ -72,6 +72,30 @@ do = [{ publish = "foreign/many" }]
 }
 
 #[test]
+fn a_level_that_may_not_enter_is_looked_at_again_in_its_own_time() {
+    let rules = r#"
+[rule.few]
+while = { condition = "d/a", for = "2s" }
+limit = { starts = 1, per = "1h" }
+enter = [{ set = "d/x", to = true }]
+leave = [{ set = "d/x", to = false }]
+"#;
+    let mut house = House::new(rules, NOON);
+    for value in ["true", "false", "true"] {
+        house.set("a", value);
+        house.pass(5_000);
+    }
+    assert_eq!(house.value("x"), "false", "once an hour");
+    let next = house.engine.next_deadline().expect("a deadline");
+    assert!(next > house.now().moment, "it asks again and again without any time between");
+    let refused = house.engine.counters().starts_refused;
+    house.pass(10 * MINUTE);
+    assert!((1..=10).contains(&(house.engine.counters().starts_refused - refused)), "once a minute");
+    house.pass(60 * MINUTE);
+    assert_eq!(house.value("x"), "true");
+}
+
+#[test]
 fn an_output_takes_so_many_commands_in_ten_seconds() {
     let rules = r#"
 [rule.flicker]

@@ -155,8 +155,9 @@ impl Engine {
 
     pub(super) fn level_deadline(&self, rule: u16) -> Option<Moment> {
         let level = &self.rules[usize::from(rule)].level;
-        let stay = level.stay.map(|stay| stay.until).filter(|until| *until > self.now());
-        [level.pending.map(|pending| pending.until), stay, level.look].into_iter().flatten().min()
+        // One that is over has been looked at: what still stands against entering or leaving is looked at later.
+        let timers = [level.pending, level.stay].into_iter().flatten().map(|timer| timer.until);
+        timers.filter(|until| *until > self.now()).chain(level.look).min()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which topic tells what. Names are looked up where the program has them; nothing is kept twice.
 
 use super::TopicUse;
-use crate::rules::program::{Program, Source};
+use crate::rules::{Program, Source};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -85,7 +85,7 @@ fn foreign_topic(program: &Program, input: u16) -> &str {
 mod tests {
     use super::*;
     use crate::rules::expression::Kind;
-    use crate::rules::program::{Foreign, HouseProperty, InputSpec, Literal};
+    use crate::rules::{Foreign, HouseProperty, InputSpec, Literal};
 
     fn input(name: &str, source: Source) -> InputSpec {
         InputSpec { name: name.into(), source, is_event: false, kind: Kind::Any }
