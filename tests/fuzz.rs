@@ -1,4 +1,4 @@
-//! Bytes and events that are nearly right, in numbers: the codec, the broker, the configuration, the rules.
+//! Bytes and events that are nearly right, in numbers: the codec, the broker, the configuration, the devices, the rules.
 //!
 //! A seeded generator changes whole packets and files a little; the run is the same for the same seed. It looks at no
 //! coverage: libFuzzer would, and needs a C++ compiler and a nightly compiler, which a machine with Rust and gcc does not
@@ -11,6 +11,8 @@ mod broker;
 mod config;
 #[path = "fuzz/decode.rs"]
 mod decode;
+#[path = "fuzz/devices.rs"]
+mod devices;
 #[path = "fuzz/differential.rs"]
 mod differential;
 #[path = "fuzz/expression.rs"]
