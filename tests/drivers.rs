@@ -20,6 +20,5 @@ mod drivers {
     mod onewire;
     mod ports;
     mod real;
-    mod storm;
     mod transcripts;
 }

@@ -362,7 +362,9 @@ impl Door {
             self.publish(answer)?;
         }
         self.journal.answered(ticket, result);
-        self.publish(Message::new(self.topics.result(property), json))
+        self.publish(Message::new(self.topics.result(property), json))?;
+        failpoint::reach("answered");
+        Ok(())
     }
 
     /// Tells that the controller of an output is silent, or back.

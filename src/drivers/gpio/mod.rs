@@ -111,6 +111,7 @@ impl Running<'_> {
         let (now, has_failed) = (self.house.clock.now(), written.is_err());
         let result = written.map_err(|error| error.to_string());
         self.machine.handle(now, LinesInput::Written { output, result });
+        failpoint::reach("observed");
         if has_failed && let Ok(level) = self.lines.read(output) {
             self.machine.handle(now, LinesInput::Level { line: output, level, is_wanted: false });
         }
