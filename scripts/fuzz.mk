@@ -6,7 +6,7 @@ PACKETS ?= 100000000
 
 .PHONY: fuzz fuzz-codec
 
-fuzz: ## change packets, events and configurations for MINUTES per target; SEED repeats a run
+fuzz: ## change packets, events, configurations and what devices say for MINUTES per target; SEED repeats a run
 	@scripts/setup.sh build
 	GATEHOUSE_FUZZ_MINUTES=$(MINUTES) $(if $(SEED),GATEHOUSE_FUZZ_SEED=$(SEED)) \
 		$(CARGO) test --locked --profile fuzz --test fuzz -- --nocapture

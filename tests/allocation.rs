@@ -1,8 +1,10 @@
 //! What decoding costs in memory: never more than twice the bytes that came, besides the struct of a CONNECT, and
-//! whatever the bytes say. Alone in its binary, because the allocator counts for all threads.
+//! whatever the bytes say. And what a rule costs. Alone in their binary, because the allocator counts for all threads.
 //!
 //! `GATEHOUSE_PACKETS` sets how many packets are decoded; `make fuzz-codec` takes 10^8.
 
+#[path = "../benches/rules/house.rs"]
+mod house;
 #[path = "fuzz/mutate.rs"]
 mod mutate;
 #[path = "support/random.rs"]
@@ -13,11 +15,15 @@ use gatehouse::mqtt::packet::Connect;
 use gatehouse::mqtt::{Version, decode, frame};
 use mutate::Mutator;
 use random::Random;
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
+use std::sync::Mutex;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// One test at a time: the other would be counted too.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Packets for one run of the tests.
 const PACKETS: u64 = 1_000_000;
@@ -27,6 +33,7 @@ const LIMIT: usize = 1 << 20;
 
 #[test]
 fn no_packet_makes_the_codec_allocate_more_than_twice_its_bytes() {
+    let _alone = ALONE.lock();
     let packets = std::env::var("GATEHOUSE_PACKETS").ok().and_then(|text| text.parse().ok()).unwrap_or(PACKETS);
     let mut mutator = Mutator::new(Random::new(1));
     let mut bytes = Vec::with_capacity(4_096);
@@ -46,4 +53,23 @@ fn no_packet_makes_the_codec_allocate_more_than_twice_its_bytes() {
     }
     assert!(accepted > packets / 20 && most > 0, "{accepted} accepted, {most} bytes at most");
     eprintln!("{packets} packets, {accepted} accepted, at most {most} bytes allocated for one");
+}
+
+/// Rules of the house that is measured.
+const RULES: usize = 1_000;
+
+/// What a rule may take with all that it reads, sets and remembers, in bytes. `make bench-rules` tells of what it is.
+const RULE_MAX: usize = 2_000;
+
+#[test]
+fn a_rule_takes_less_than_two_kilobytes_with_all_its_traces() {
+    let _alone = ALONE.lock();
+    let region = Region::new(ALLOCATOR);
+    let program = house::house(RULES);
+    let mut engine = house::started(&program);
+    house::live(&mut engine);
+    let change = region.change();
+    let each = (change.bytes_allocated - change.bytes_deallocated) / RULES;
+    assert!((500..RULE_MAX).contains(&each), "{each} bytes");
+    drop(engine);
 }

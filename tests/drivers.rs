@@ -11,6 +11,7 @@ mod drivers {
     mod failsafe;
     mod far_end;
     mod gpio;
+    mod homie;
     mod hub;
     mod judges;
     mod line;
@@ -19,6 +20,5 @@ mod drivers {
     mod onewire;
     mod ports;
     mod real;
-    mod storm;
     mod transcripts;
 }

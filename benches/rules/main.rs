@@ -4,15 +4,13 @@
 //! nothing, how much memory a rule takes; and a year of a small house in virtual time. `make bench-house` measures the
 //! real binary.
 
-use gatehouse::base::Moment;
-use gatehouse::config::{Source, check};
-use gatehouse::rules::Program;
-use gatehouse::rules::engine::{Engine, Input, Now, Output, TRACES_MAX};
+mod house;
+
+use gatehouse::rules::engine::{Input, Output};
 use gatehouse::rules::simulate::{Recorded, Simulation};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use house::{at, house, live, started};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 use std::alloc::System;
-use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Instant;
 
 #[global_allocator]
@@ -26,42 +24,6 @@ fn main() {
     memory();
     latency();
     year();
-}
-
-/// `count` devices of one contact and one relay, and a rule for each.
-fn house(count: usize) -> Arc<Program> {
-    let mut text = "schema = 1\n[gateway]\nid = \"gw1\"\n".to_owned();
-    for index in 0..count {
-        writeln!(
-            text,
-            "[device.d{index}]\nin.a.line = \"I{index}\"\nout.x.line = \"O{index}\"\n[rule.r{index}]\n\
-             when = [{{ on = \"d{index}/a\", to = true }}]\nif = \"!d{index}/x || house.mode == 'home'\"\n\
-             do = [{{ set = \"d{index}/x\", to = \"toggle\" }}]"
-        )
-        .expect("a string takes every text");
-    }
-    match check(&[Source::new("bench.toml", text)]) {
-        Ok(settings) => settings.rules,
-        Err(problems) => panic!("{problems:?}"),
-    }
-}
-
-fn at(micros: u64) -> Now {
-    let wall = 1_795_000_000_000 + i64::try_from(micros / 1_000).expect("a small number");
-    Now { moment: Moment::from_micros(micros), wall: Some(wall), trusted: true }
-}
-
-fn started(program: &Arc<Program>) -> Engine {
-    let mut engine = Engine::new(program.clone(), at(0));
-    for index in 0..program.rules.len() {
-        for (topic, payload) in [("$availability", "online"), ("a", "false"), ("x", "false")] {
-            let topic = format!("home/d{index}/{topic}");
-            engine.handle(at(0), Input::Message { topic: &topic, payload: payload.as_bytes(), replayed: true });
-        }
-    }
-    engine.handle(at(0), Input::Started);
-    while engine.poll_output().is_some() {}
-    engine
 }
 
 fn latency() {
@@ -106,26 +68,21 @@ fn latency() {
 fn bytes_each<T>(what: &str, made: impl FnOnce() -> T) -> T {
     let region = Region::new(ALLOCATOR);
     let made = made();
-    let change = region.change();
-    let bytes = change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed();
-    println!("memory of each rule, {what}: {} bytes", bytes / RULES.cast_signed());
+    told(what, region.change());
     made
 }
 
+fn told(what: &str, change: Stats) {
+    let bytes = change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed();
+    println!("memory of each rule, {what}: {} bytes", bytes / RULES.cast_signed());
+}
+
 fn memory() {
+    let region = Region::new(ALLOCATOR);
     let program = bytes_each("checked, with its names, expression and texts", || house(RULES));
     let mut engine = bytes_each("at work", || started(&program));
-    bytes_each("with all the traces it may have", || {
-        for round in 0..2 * TRACES_MAX {
-            for index in 0..RULES {
-                let now = at(20_000_000 * (round as u64 + 1));
-                let payload: &[u8] = if round % 2 == 0 { b"true" } else { b"false" };
-                let topic = format!("home/d{index}/a");
-                engine.handle(now, Input::Message { topic: &topic, payload, replayed: false });
-                while engine.poll_output().is_some() {}
-            }
-        }
-    });
+    bytes_each("with all the traces it may have", || live(&mut engine));
+    told("in all", region.change());
     drop((program, engine));
 }
 

@@ -29,7 +29,8 @@ pub(super) fn gateway(mut table: Table) -> GatewaySettings {
             gateway.base = base.value;
         }
         gateway.home_assistant = topics.boolean("home_assistant").unwrap_or(false);
-        topics.close(&["homie"]);
+        gateway.homie = topics.boolean("homie").unwrap_or(false);
+        topics.close(&[]);
     }
     if let Some(zone) = table.text("timezone", timezone) {
         gateway.zone = zone.value;

@@ -16,6 +16,7 @@ mod listener;
 mod listener_settings;
 mod modbus;
 mod onewire_device;
+mod overlays;
 mod problem;
 mod property;
 mod property_names;

@@ -1,11 +1,16 @@
 //! 1-Wire thermometers: `driver = "w1"`.
 
+use super::driver_settings::PropertySettings;
 use super::house::House;
+use super::property;
 use super::reader::Table;
 use super::settings::OnewireDevice;
 use super::text;
 use crate::device::RejectSettings;
 use std::time::Duration;
+
+/// The one property of a thermometer.
+const TEMPERATURE: &str = "temperature";
 
 /// Time between two readings.
 const EVERY: Duration = Duration::from_secs(10);
@@ -25,7 +30,23 @@ pub(super) fn device(house: &mut House, id: &str, table: &mut Table) -> Option<O
         Some(table) => reject(table),
         None => RejectSettings { power_on_85: true, max_step: None, tries: TRIES },
     };
-    Some(OnewireDevice { rom: rom?.value, every, reject, simulate })
+    let property = property(table);
+    Some(OnewireDevice { rom: rom?.value, every, reject, simulate, property })
+}
+
+/// `prop.temperature`: what all values can have.
+fn property(device: &mut Table) -> PropertySettings {
+    let mut property = PropertySettings { id: TEMPERATURE.to_owned(), ..PropertySettings::default() };
+    for (id, mut table) in device.named_tables("prop") {
+        if id != TEMPERATURE {
+            table.problem(format!("a thermometer has no `{id}`"), "its one property is `temperature`");
+        }
+        property = property::property(TEMPERATURE.to_owned(), &mut table);
+        table.close(&[]);
+    }
+    property.unit.get_or_insert_with(|| "°C".to_owned());
+    property.class.get_or_insert_with(|| TEMPERATURE.to_owned());
+    property
 }
 
 fn reject(mut table: Table) -> RejectSettings {

@@ -112,7 +112,7 @@ pub(super) fn names(device: &DeviceSettings) -> DeviceNames {
                 names.add_read(property, LineKind::Number);
             });
         }
-        DriverSettings::Onewire(_) => names.add("temperature", number(Some("°C")), false, false),
+        DriverSettings::Onewire(onewire) => names.add_read(&onewire.property, LineKind::Number),
         DriverSettings::Modbus(modbus) => {
             for register in &modbus.registers {
                 let is_number = register.names.is_empty() && register.bits.is_none();

@@ -12,7 +12,8 @@ use super::text;
 use crate::device::LEVEL_MAX;
 use crate::rules::expression::{Expression, Kind};
 use crate::rules::{
-    HouseProperty, InputSpec, Limit, Literal, Mode, OnRestart, OnUnknown, Program, Rule, Scene, Set, Start, To, check,
+    HouseProperty, InputSpec, Limit, Literal, Mode, OnRestart, OnUnknown, Program, Rule, Scene, Set, Source, Start, To,
+    check,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -91,6 +92,7 @@ pub(super) fn rules<'d>(house: &House<'d>, tables: RuleTables<'d>, is_broken: bo
     for warning in check::check(&reader.names.program) {
         house.add(&places[warning.rule], Mistake::new(warning.what, warning.hint));
     }
+    reader.names.program.shrink();
     reader.names.program
 }
 
@@ -126,12 +128,8 @@ fn add_house_property(program: &mut Program, id: String, words: Vec<String>, ini
     let kind = kind_of(&initial);
     let input = program.inputs.len() as u16;
     program.inputs.push(InputSpec {
-        name: format!("house/{id}"),
-        topic: format!("{}/house/{id}", program.base),
-        member: String::new(),
-        device: None,
-        property: id.clone(),
-        house: Some(program.house.len() as u16),
+        name: format!("house/{id}").into(),
+        source: Source::House(program.house.len() as u16),
         is_event: false,
         kind,
     });
@@ -201,13 +199,13 @@ fn rule(reader: &mut RuleReader<'_, '_>, id: String, mut table: Table<'_>) -> Op
         [true, false] => {
             steps.read_block(reader, &mut table, "do", 0);
             let triggers = table.tables("when").into_iter().filter_map(|one| trigger(reader, one)).collect::<Vec<_>>();
-            Some(Start::When(triggers))
+            Some(Start::When(triggers.into()))
         }
         [false, true] => {
             let level = level(reader, &mut table);
             steps.read_block(reader, &mut table, "enter", 0);
             leave.read_block(reader, &mut table, "leave", 0);
-            level.map(Start::While)
+            level.map(|level| Start::While(Box::new(level)))
         }
         [true, true] => {
             table.problem("a rule has `when` or `while`, not both", "make two rules of it");
@@ -224,8 +222,8 @@ fn rule(reader: &mut RuleReader<'_, '_>, id: String, mut table: Table<'_>) -> Op
     table.close(&[]);
     let (steps, leave) = (steps.steps, leave.steps);
     Some(Rule {
-        id,
-        place,
+        id: id.into(),
+        place: place.into(),
         is_safety,
         hold: if is_safety { hold } else { Duration::ZERO },
         start: start?,

@@ -5,7 +5,7 @@ use super::property_names::{DeviceNames, PropertyName};
 use super::suggest::nearest;
 use crate::mqtt::TopicName;
 use crate::rules::expression::{Kind, Name, Named, Names, Unit, Unnamed};
-use crate::rules::{InputSpec, OutputSpec, Program, slot};
+use crate::rules::{Foreign, InputSpec, OutputSpec, Program, Source, slot};
 use std::collections::BTreeMap;
 
 /// Values and outputs that rules may name in all; they are counted by 16 bits.
@@ -40,7 +40,7 @@ pub(super) struct RuleNames<'h> {
 
 impl<'h> RuleNames<'h> {
     pub(super) fn new(program: Program, devices: &'h BTreeMap<String, DeviceNames>) -> Self {
-        let inputs = program.inputs.iter().enumerate().map(|(index, input)| (input.name.clone(), index as u16));
+        let inputs = program.inputs.iter().enumerate().map(|(index, input)| (input.name.to_string(), index as u16));
         Self { inputs: inputs.collect(), outputs: BTreeMap::new(), program, devices }
     }
 
@@ -66,14 +66,14 @@ impl<'h> RuleNames<'h> {
     }
 
     fn add_input(&mut self, input: InputSpec) -> Result<u16, Mistake> {
-        if let Some(index) = self.inputs.get(&input.name) {
+        if let Some(index) = self.inputs.get(&*input.name) {
             return Ok(*index);
         }
         if self.program.inputs.len() >= NAMED_MAX {
             return Err(Mistake::new(format!("rules name more than {NAMED_MAX} values"), "use fewer"));
         }
         let index = self.program.inputs.len() as u16;
-        self.inputs.insert(input.name.clone(), index);
+        self.inputs.insert(input.name.to_string(), index);
         self.program.inputs.push(input);
         Ok(index)
     }
@@ -96,12 +96,8 @@ impl<'h> RuleNames<'h> {
         let known = self.property(device, property)?;
         let device_index = self.device(device)?;
         let input = InputSpec {
-            name: name.to_owned(),
-            topic: format!("{}/{name}", self.program.base),
-            member: String::new(),
-            device: Some(device_index).filter(|_| !known.is_event),
-            property: property.to_owned(),
-            house: None,
+            name: name.into(),
+            source: Source::Device(device_index),
             is_event: known.is_event,
             kind: known.kind,
         };
@@ -130,12 +126,8 @@ impl<'h> RuleNames<'h> {
         let kind = if is_event { "event" } else { "topic" };
         let name = if member.is_empty() { format!("{kind}('{topic}')") } else { format!("{kind}('{topic}').{member}") };
         self.add_input(InputSpec {
-            name,
-            topic: topic.to_owned(),
-            member: member.to_owned(),
-            device: None,
-            property: String::new(),
-            house: None,
+            name: name.into(),
+            source: Source::Foreign(Box::new(Foreign { topic: topic.into(), member: member.into() })),
             is_event,
             kind: Kind::Any,
         })
@@ -167,9 +159,8 @@ impl<'h> RuleNames<'h> {
             return Err(Mistake::new(format!("rules set more than {NAMED_MAX} properties"), "use fewer"));
         }
         let index = self.program.outputs.len() as u16;
-        let house = self.program.inputs[usize::from(state)].house;
-        let topic = format!("{}/{name}/set", self.program.base);
-        self.program.outputs.push(OutputSpec { name: name.to_owned(), topic, state, house });
+        let house = self.program.inputs[usize::from(state)].house();
+        self.program.outputs.push(OutputSpec { state, house });
         self.outputs.insert(name.to_owned(), index);
         Ok((index, known))
     }

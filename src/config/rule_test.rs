@@ -31,9 +31,9 @@ pub(super) fn test(reader: &mut RuleReader<'_, '_>, mut table: Table<'_>) {
     let rule = table.text("rule", |text| Ok(text.to_owned()));
     let name = table.text("name", text::words);
     if let Some(rule) = &rule
-        && !reader.names.program.rules.iter().any(|known| known.id == rule.value)
+        && !reader.names.program.rules.iter().any(|known| *known.id == *rule.value)
     {
-        let known = reader.names.program.rules.iter().map(|known| known.id.as_str());
+        let known = reader.names.program.rules.iter().map(|known| &*known.id);
         let hint = super::suggest::nearest(&rule.value, known);
         let hint = hint.map_or(String::new(), |meant| format!("did you mean \"{meant}\"?"));
         reader.name_problem(&rule.place, Mistake::new(format!("there is no rule `{}`", rule.value), hint));

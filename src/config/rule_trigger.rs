@@ -51,7 +51,7 @@ pub(super) fn trigger(reader: &mut RuleReader<'_, '_>, mut table: Table<'_>) -> 
         table.problem_at(&hold.place, "this happens at one moment, it cannot stay so", "remove `for`");
     }
     table.close(&[]);
-    Some(Trigger { on: on?, id, hold: hold.map(|hold| hold.value), text })
+    Some(Trigger { on: on?, id, hold: hold.map(|hold| hold.value), text: text.into() })
 }
 
 /// `{ on = "hall/motion", to = true }`, `{ on = "cellar/leak", becomes = "offline" }`, `above`, `below`, `from`.
@@ -90,7 +90,7 @@ fn change(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) -> Option<Trig
             return None;
         }
     };
-    Some(TriggerOn::Change { input, from: from.map(|from| from.value), to })
+    Some(TriggerOn::Change { input, from: from.map(|from| Box::new(from.value)), to })
 }
 
 /// `{ event = "hall-button/press", is = ["single", "long"] }`
@@ -102,7 +102,7 @@ fn event(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) -> Option<Trigg
         table.problem_at(&name.place, "this is a value, not an event", "write `on` instead of `event`");
         return None;
     }
-    Some(TriggerOn::Event { input, is })
+    Some(TriggerOn::Event { input, is: is.into() })
 }
 
 /// `{ mqtt = "phone/anna/bedtime", is = "1" }`
@@ -110,7 +110,7 @@ fn message(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) -> Option<Tri
     let name = table.text("mqtt", |text| Ok(text.to_owned()))?;
     let is = table.text_or_texts("is");
     match reader.names.topic(&name.value, "", true) {
-        Ok(input) => Some(TriggerOn::Event { input, is }),
+        Ok(input) => Some(TriggerOn::Event { input, is: is.into() }),
         Err(mistake) => {
             reader.name_problem(&name.place, mistake);
             None

@@ -55,11 +55,20 @@ pub struct GatewaySettings {
     pub location: Option<Location>,
     /// Whether Home Assistant is told of every device.
     pub home_assistant: bool,
+    /// Whether every device is mirrored as Homie 5 wants it.
+    pub homie: bool,
 }
 
 impl Default for GatewaySettings {
     fn default() -> Self {
-        Self { id: "gw1".into(), base: "home".into(), zone: Zone::default(), location: None, home_assistant: false }
+        Self {
+            id: "gw1".into(),
+            base: "home".into(),
+            zone: Zone::default(),
+            location: None,
+            home_assistant: false,
+            homie: false,
+        }
     }
 }
 
@@ -389,4 +398,6 @@ pub struct OnewireDevice {
     pub reject: crate::device::RejectSettings,
     /// A temperature in °C to start from, if the sensor is only simulated.
     pub simulate: Option<f64>,
+    /// The temperature and how it is reported.
+    pub property: PropertySettings,
 }

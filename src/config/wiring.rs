@@ -18,6 +18,9 @@ pub const PINS: [&str; 40] = [
     "GND", "GPIO21",
 ];
 
+/// The kinds of uses that are a bus or a channel.
+const BUSES: [&str; 4] = ["1-Wire", "I2C", "PWM", "serial"];
+
 /// What a line does when nobody drives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
@@ -32,7 +35,7 @@ pub enum Rest {
 pub struct Use {
     /// `DEVICE/PROPERTY`.
     pub owner: String,
-    /// `out`, `in`, `button`, `counter` or `pwm`.
+    /// `out`, `in`, `button`, `counter`, or one of those that devices share.
     pub kind: &'static str,
     /// What to know about it.
     pub note: String,
@@ -76,7 +79,6 @@ impl Wiring {
                         wiring.add(&device.id, &counter.id, "counter", &counter.line, input_note(&counter.line));
                     }
                 }
-                DriverSettings::Onewire(onewire) if onewire.simulate.is_none() => wiring.reserve_w1(&device.id),
                 DriverSettings::Onewire(_)
                 | DriverSettings::Line(_)
                 | DriverSettings::Modbus(_)
@@ -87,6 +89,7 @@ impl Wiring {
                 | DriverSettings::System(_) => {}
             }
         }
+        wiring.add_overlays(settings);
         wiring.find_conflicts();
         wiring
     }
@@ -101,22 +104,6 @@ impl Wiring {
         self.uses.insert(name, Use { owner: format!("{device}/{property}"), kind, note });
     }
 
-    /// The 1-Wire bus is on GPIO4 unless its overlay says otherwise.
-    fn reserve_w1(&mut self, device: &str) {
-        if self.overlays.iter().any(|overlay| overlay == "dtoverlay=w1-gpio") {
-            return;
-        }
-        self.overlays.push("dtoverlay=w1-gpio".to_owned());
-        if let Some(taken) = self.uses.get("GPIO4") {
-            self.warnings.push(format!(
-                "GPIO4 is {} and the 1-Wire bus of {device}; give the bus another pin: dtoverlay=w1-gpio,gpiopin=…",
-                taken.owner
-            ));
-        }
-        let note = "needs a resistor of 4.7 kΩ to 3V3".to_owned();
-        self.uses.entry("GPIO4".to_owned()).or_insert(Use { owner: format!("{device} (1-Wire)"), kind: "w1", note });
-    }
-
     fn find_conflicts(&mut self) {
         let shared = [
             (["GPIO2", "GPIO3"].as_slice(), "I2C (dtparam=i2c_arm=on)"),
@@ -125,7 +112,8 @@ impl Wiring {
             (["GPIO0", "GPIO1"].as_slice(), "the EEPROM of a HAT"),
         ];
         for (lines, what) in shared {
-            for line in lines.iter().filter(|line| self.uses.contains_key(**line)) {
+            let is_other = |line: &&&str| self.uses.get(**line).is_some_and(|usage| !BUSES.contains(&usage.kind));
+            for line in lines.iter().filter(is_other) {
                 self.warnings.push(format!("{line} is also {what}: that must be off"));
             }
         }
@@ -268,6 +256,33 @@ mod tests {
         assert!(bad.uses["GPIO23"].note.contains(": ON; that is not its failsafe state: add a resistor that pulls up"));
         let good = wiring("[device.a.out.x]\nline = \"GPIO5\"\nactive = \"low\"\n");
         assert!(good.uses["GPIO5"].note.contains(": off; without power it floats"), "{good:?}");
+    }
+
+    #[test]
+    fn what_devices_need_of_the_board_is_told_with_its_pins() {
+        let wiring = wiring(
+            "[device.air]\ndriver = \"iio\"\nmatch = { name = \"bme280\", on = \"1-0077\" }\n\
+             [device.power]\ndriver = \"hwmon\"\nmatch = { name = \"ina219\", on = \"1-0040\" }\n\
+             [device.lamp.light.level]\npwm = \"pwm0\"\n[device.air-out.fan.level]\npwm = \"pwm1\"\n\
+             [device.far.light.level]\npwm = \"1-0041:3\"\n[bus.p1]\npath = \"/dev/serial0\"\nmode = \"115200 8N1\"\n\
+             [device.grid]\ndriver = \"dsmr\"\nbus = \"p1\"\n[device.bell.out.ring]\nline = \"GPIO18\"\n",
+        );
+        let expected = [
+            "dtparam=i2c_arm=on",
+            "dtoverlay=i2c-sensor,bme280,addr=0x77",
+            "dtoverlay=pwm-2chan",
+            "dtparam=audio=off",
+            "enable_uart=1",
+        ];
+        assert_eq!(wiring.overlays, expected);
+        assert_eq!(wiring.uses["GPIO2"].owner, "power, air");
+        assert_eq!(wiring.uses["GPIO14"].owner, "p1");
+        assert_eq!(wiring.uses["GPIO19"].owner, "air-out/level");
+        let expected = [
+            "power: look up the overlay of `ina219` in the README of the overlays",
+            "GPIO18 is bell/ring and PWM of lamp/level: it cannot be both",
+        ];
+        assert_eq!(wiring.warnings, expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::base::Moment;
 use crate::broker::Broker;
 use crate::config::Settings;
-use crate::device::discovery_topic;
+use crate::device::{HomieState, HomieTopics, discovery_topic};
 use crate::drivers::{DEVICE_CLIENTS, device_client};
 use std::collections::BTreeSet;
 
@@ -17,8 +17,21 @@ pub(super) fn speak(broker: &mut Broker, settings: &Settings) {
     }
     for id in ids {
         broker.retain_own(Moment::START, &format!("{base}/{id}/$availability"), b"offline");
+        mirror(broker, settings, id);
     }
     broker.retain_own(Moment::START, &format!("{base}/$gw/availability"), b"offline");
+}
+
+/// The mirror of a device: lost until its driver says otherwise, or nothing where none is wanted any more.
+fn mirror(broker: &mut Broker, settings: &Settings, id: &str) {
+    let topics = HomieTopics::new(&settings.gateway.id, id);
+    if settings.gateway.homie {
+        broker.retain_own(Moment::START, &topics.state(), HomieState::Lost.name().as_bytes());
+        return;
+    }
+    for topic in broker.retained_below(topics.all()) {
+        broker.retain_own(Moment::START, &topic, b"");
+    }
 }
 
 /// The devices of the last run that this one does not have, with the base they were under. The gateway's own list
@@ -44,6 +57,9 @@ fn removed(broker: &Broker, base: &str, ids: &BTreeSet<&str>) -> BTreeSet<(Strin
 fn forget(broker: &mut Broker, settings: &Settings, base: &str, id: &str) {
     let now = Moment::START;
     for topic in broker.retained_below(&format!("{base}/{id}")) {
+        broker.retain_own(now, &topic, b"");
+    }
+    for topic in broker.retained_below(HomieTopics::new(&settings.gateway.id, id).all()) {
         broker.retain_own(now, &topic, b"");
     }
     broker.retain_own(now, &discovery_topic(&settings.gateway.id, id), b"");
@@ -73,6 +89,9 @@ mod tests {
             ("home/old/x", "true"),
             ("home/old/$availability", "online"),
             ("home/zigbee/lamp", "someone else's"),
+            ("homie/5/gw1-old/$state", "ready"),
+            ("homie/5/gw1-lamp/$state", "ready"),
+            ("homie/5/gw1-lamp/main/x", "true"),
         ];
         for (topic, payload) in kept {
             broker.retain_own(now, topic, payload.as_bytes());
@@ -81,6 +100,7 @@ mod tests {
         assert_eq!(broker.retained_payload("home/lamp/$availability"), Some(&b"offline"[..]));
         assert_eq!(broker.retained_payload("home/lamp/x"), Some(&b"true"[..]));
         assert_eq!(broker.retained_below("home/old"), [""; 0]);
+        assert_eq!(broker.retained_below("homie/5"), [""; 0], "no mirror is wanted");
         assert!(broker.retained_payload("home/zigbee/lamp").is_some());
     }
 }

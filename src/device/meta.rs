@@ -102,7 +102,7 @@ impl Meta {
 }
 
 /// FNV-1a of 32 bits, without its highest bit.
-fn checksum(bytes: &[u8]) -> u32 {
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     bytes.iter().fold(0x811C_9DC5, fold) & 0x7FFF_FFFF
 }

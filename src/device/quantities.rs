@@ -13,7 +13,7 @@ pub struct Quantity {
     pub unit: &'static str,
     /// What it is, for dashboards; empty if there is no word for it.
     pub class: &'static str,
-    /// Between the kernel's unit and ours.
+    /// The kernel's number times this is ours.
     pub factor: f64,
 }
 
@@ -27,7 +27,7 @@ const fn quantity(
     Quantity { word, id, unit, class, factor }
 }
 
-/// Channels of Industrial I/O. The kernel's number times `factor` is ours; its units are thousandths of °C, %, V, A and
+/// Channels of Industrial I/O; the kernel's units are thousandths of °C, %, V, A and
 /// W, kilopascal, lux.
 pub const IIO: &[Quantity] = &[
     quantity("temp", "temperature", "°C", "temperature", 0.001),
@@ -44,14 +44,14 @@ pub const IIO: &[Quantity] = &[
     quantity("proximity", "proximity", "", "", 1.0),
 ];
 
-/// Channels of hardware monitoring. `factor` of the kernel's units make one of ours.
+/// Channels of hardware monitoring; the kernel's units are thousandths of °C, %, V and A, millionths of W and J.
 pub const HWMON: &[Quantity] = &[
-    quantity("temp", "temperature", "°C", "temperature", 1e3),
-    quantity("humidity", "humidity", "%", "humidity", 1e3),
-    quantity("in", "voltage", "V", "voltage", 1e3),
-    quantity("curr", "current", "A", "current", 1e3),
-    quantity("power", "power", "W", "power", 1e6),
-    quantity("energy", "energy", "J", "energy", 1e6),
+    quantity("temp", "temperature", "°C", "temperature", 0.001),
+    quantity("humidity", "humidity", "%", "humidity", 0.001),
+    quantity("in", "voltage", "V", "voltage", 0.001),
+    quantity("curr", "current", "A", "current", 0.001),
+    quantity("power", "power", "W", "power", 1e-6),
+    quantity("energy", "energy", "J", "energy", 1e-6),
     quantity("fan", "speed", "rpm", "", 1.0),
 ];
 

@@ -3,11 +3,12 @@
 use super::door::{Asked, Door};
 use super::say::Say;
 use super::values::{self, Values};
-use super::{DriverError, House, Start, stopped};
+use super::{DriverError, House, Start, stopped, sysfs};
 use crate::base::Moment;
-use crate::config::{DeviceSettings, PropertySettings};
+use crate::config::{DeviceSettings, PropertySettings, SensorDevice};
 use crate::device::{Meta, Quantity, Value};
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -35,8 +36,10 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// A number of a known kind.
+    /// A number of a known kind, in the kernel's unit.
     pub(super) fn of(id: &str, quantity: &Quantity, value: Result<f64, String>) -> Self {
+        // To a millionth: beyond it lies only what multiplying adds.
+        let value = value.map(|value| (value * quantity.factor * 1e6).round() / 1e6);
         Self::number(id, quantity.unit, quantity.class, value)
     }
 
@@ -45,6 +48,28 @@ impl Channel {
         let (unit, class) = (Some(unit).filter(|unit| !unit.is_empty()), Some(class).filter(|class| !class.is_empty()));
         Self { id: id.to_owned(), unit, class, datatype: "float", value: value.map(Value::Number) }
     }
+}
+
+/// The number that a text of the kernel's is.
+///
+/// # Errors
+/// That it is none.
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| format!("`{}` is not a number", text.trim().escape_debug()))
+}
+
+/// A kind of sensors that the kernel shows in sysfs.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// Where it shows them.
+    pub(super) root: &'static str,
+    /// What their directories begin with.
+    pub(super) prefix: &'static str,
+    /// Which of their files are read.
+    pub(super) is_wanted: fn(&str) -> bool,
+    /// What the files hold.
+    pub(super) channels: fn(&Files) -> Vec<Channel>,
 }
 
 /// A sensor between its files and its topics.
@@ -157,6 +182,27 @@ impl Polled {
             self.says.push_back(say);
         }
     }
+}
+
+/// Runs a sensor of the kernel's until `stop` says so.
+///
+/// # Errors
+/// When the connection to the broker fails.
+pub(super) async fn run_kind(
+    house: &House,
+    device: &DeviceSettings,
+    sensor: &SensorDevice,
+    start: Start,
+    stop: watch::Receiver<bool>,
+    kind: &'static Kind,
+) -> Result<(), DriverError> {
+    let wanted = (sensor.every, sensor.properties.as_slice());
+    let found = sensor.matching.clone();
+    let read = move || {
+        let directory = sysfs::find(Path::new(kind.root), kind.prefix, &found)?;
+        sysfs::read_files(&directory, kind.is_wanted).map(|files| (kind.channels)(&files))
+    };
+    run(house, device, wanted, start, stop, read).await
 }
 
 /// Runs a sensor until `stop` says so. `read` may take its time: another thread waits for it.

@@ -2,7 +2,7 @@
 
 use super::DriverError;
 use super::door::Door;
-use crate::device::{CommandResult, Meta, OutputEvent, Ticket, Value};
+use crate::device::{Click, CommandResult, Meta, OutputEvent, Ticket, Value};
 
 /// One thing a driver tells of its device.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub(super) enum Say {
     State { property: String, value: Value },
     /// A property has this verified value, but is not left at it.
     Passing { property: String, value: Value },
+    /// Something was done with a button.
+    Click { property: String, click: Click },
     /// A property is to be on or off and is not yet; it is as wanted if absent.
     Target { property: String, on: Option<bool> },
     /// The heartbeat that a property needs was lost, or is back.
@@ -53,6 +55,7 @@ impl Say {
         match self {
             Self::State { property, value } => door.state(&property, &value),
             Self::Passing { property, value } => door.passing_state(&property, &value),
+            Self::Click { property, click } => door.click(&property, click),
             Self::Target { property, on } => door.target(&property, on),
             Self::Heartbeat { property, lost } => door.heartbeat(&property, lost),
             Self::Result { property, ticket, result } => door.result(&property, ticket, &result),

@@ -3,7 +3,7 @@
 use super::backoff::Backoff;
 use super::door::Door;
 use super::{DriverError, House, Plan, Start, stopped};
-use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, pwm, rules, system};
+use super::{dsmr, gateway, gpio, hwmon, iio, line, modbus, onewire, polled, pwm, rules, system};
 use crate::config::{DriverSettings, PortSource};
 use std::future::Future;
 use std::time::Duration;
@@ -101,8 +101,8 @@ async fn run_device(house: House, index: usize, start: Start, stop: watch::Recei
         DriverSettings::Pwm(pwm) => pwm::run(&house, device, pwm, start, stop).await,
         DriverSettings::Modbus(modbus) => modbus::run(&house, device, modbus, start, stop).await,
         DriverSettings::Dsmr(dsmr) => dsmr::run(&house, device, dsmr, start, stop).await,
-        DriverSettings::Iio(sensor) => iio::run(&house, device, sensor, start, stop).await,
-        DriverSettings::Hwmon(sensor) => hwmon::run(&house, device, sensor, start, stop).await,
+        DriverSettings::Iio(sensor) => polled::run_kind(&house, device, sensor, start, stop, &iio::KIND).await,
+        DriverSettings::Hwmon(sensor) => polled::run_kind(&house, device, sensor, start, stop, &hwmon::KIND).await,
         DriverSettings::System(system) => system::run(&house, device, system, start, stop).await,
     }
 }

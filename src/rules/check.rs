@@ -62,7 +62,7 @@ fn fights(program: &Program) -> Vec<Warning> {
     }
     let mut warnings = Vec::new();
     for (output, rules) in owners.into_iter().filter(|(_, rules)| rules.len() > 1) {
-        let name = &program.outputs[usize::from(output)].name;
+        let name = program.output_name(output);
         let (first, second) = (&program.rules[rules[0]], &program.rules[rules[1]]);
         warnings.push(Warning {
             rule: rules[1],
@@ -126,8 +126,8 @@ fn caused<'p>(program: &'p Program, readers: &BTreeMap<u16, Vec<usize>>, rule: &
     }
     for step in rule.steps.iter().chain(&rule.leave) {
         if let Step::Publish { topic, .. } = step {
-            let inputs = program.inputs.iter().enumerate().filter(|(_, input)| input.topic == *topic);
-            found.extend(inputs.flat_map(|(input, _)| of(input as u16)));
+            let inputs = (0..program.inputs.len() as u16).filter(|input| program.comes_on(*input, topic));
+            found.extend(inputs.flat_map(of));
         }
     }
     found
@@ -154,7 +154,7 @@ fn circles(program: &Program) -> Vec<Warning> {
         }
         if let Some(path) = way_back(&edges, start) {
             told.extend(&path);
-            let names: Vec<&str> = path.iter().chain([&start]).map(|rule| program.rules[*rule].id.as_str()).collect();
+            let names: Vec<&str> = path.iter().chain([&start]).map(|rule| &*program.rules[*rule].id).collect();
             warnings.push(Warning {
                 rule: start,
                 what: format!("rules cause each other in a circle: {}", names.join(" → ")),

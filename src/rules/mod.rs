@@ -8,6 +8,7 @@
 pub mod check;
 pub mod engine;
 pub mod expression;
+mod names;
 mod program;
 #[cfg(test)]
 mod reference;
@@ -15,4 +16,5 @@ pub mod schedule;
 pub mod simulate;
 pub mod test;
 
+pub use names::{Foreign, InputSpec, OutputSpec, Source};
 pub use program::*;

@@ -1,6 +1,7 @@
 //! What the rules of a house are once they are checked: names are numbers, texts are code.
 
 use super::expression::{Expression, Kind};
+use super::names::{InputSpec, OutputSpec};
 use super::schedule::{Location, Schedule, Zone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
@@ -41,6 +42,19 @@ impl Program {
             Start::While(_) => panic!("a level rule has no triggers"),
         }
     }
+
+    /// Gives back memory that was taken for more to come.
+    pub fn shrink(&mut self) {
+        self.inputs.shrink_to_fit();
+        self.devices.shrink_to_fit();
+        self.outputs.shrink_to_fit();
+        self.rules.shrink_to_fit();
+        self.scenes.shrink_to_fit();
+        for rule in &mut self.rules {
+            rule.steps.shrink_to_fit();
+            rule.leave.shrink_to_fit();
+        }
+    }
 }
 
 /// Slots of expressions that no message fills.
@@ -69,40 +83,6 @@ pub mod slot {
     pub const TRIGGER_VALUE: u16 = 10;
     /// The first value from a message.
     pub const FIRST: u16 = 16;
-}
-
-/// A value that comes in messages.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InputSpec {
-    /// How it is written in rules.
-    pub name: String,
-    /// The topic it comes on.
-    pub topic: String,
-    /// The member of a JSON payload; empty for the whole payload.
-    pub member: String,
-    /// The device whose availability decides whether it is known, as an index into [`Program::devices`].
-    pub device: Option<u16>,
-    /// Its property there.
-    pub property: String,
-    /// Which house property it is, as an index into [`Program::house`].
-    pub house: Option<u16>,
-    /// Whether it is an event, such as a click: no state.
-    pub is_event: bool,
-    /// Its type.
-    pub kind: Kind,
-}
-
-/// A property that rules set.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputSpec {
-    /// `device/property`.
-    pub name: String,
-    /// Where commands go.
-    pub topic: String,
-    /// Its state, as an index into [`Program::inputs`].
-    pub state: u16,
-    /// Which house property it is.
-    pub house: Option<u16>,
 }
 
 /// A property of the house itself, kept by the rules: `house.mode`.
@@ -137,9 +117,9 @@ pub enum Literal {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Its id.
-    pub id: String,
+    pub id: Box<str>,
     /// Where it is defined, `file:line`.
-    pub place: String,
+    pub place: Box<str>,
     /// Whether it wins over others and runs while others are paused.
     pub is_safety: bool,
     /// How long other rules may not set what a safety rule has set.
@@ -170,9 +150,9 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Start {
     /// Something happens.
-    When(Vec<Trigger>),
+    When(Box<[Trigger]>),
     /// Something is so.
-    While(Level),
+    While(Box<Level>),
 }
 
 /// One of the things that start an event rule.
@@ -185,7 +165,7 @@ pub struct Trigger {
     /// How long it must stay so.
     pub hold: Option<Duration>,
     /// As it is written, for people.
-    pub text: String,
+    pub text: Box<str>,
 }
 
 /// What starts a run.
@@ -196,7 +176,7 @@ pub enum TriggerOn {
         /// The value.
         input: u16,
         /// What it was, if that counts.
-        from: Option<Literal>,
+        from: Option<Box<Literal>>,
         /// What it became.
         to: Becomes,
     },
@@ -205,7 +185,7 @@ pub enum TriggerOn {
         /// The event.
         input: u16,
         /// The words.
-        is: Vec<Box<str>>,
+        is: Box<[Box<str>]>,
     },
     /// A condition became true.
     True(Expression),

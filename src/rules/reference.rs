@@ -46,12 +46,8 @@ fn condition(text: &str) -> Expression {
 /// Inputs 0 to 2 are contacts, 3 to 5 the states of outputs.
 fn inputs() -> Vec<InputSpec> {
     let input = |index: u16| InputSpec {
-        name: format!("d/i{index}"),
-        topic: format!("home/d/i{index}"),
-        member: String::new(),
-        device: Some(0),
-        property: format!("i{index}"),
-        house: None,
+        name: format!("d/i{index}").into(),
+        source: Source::Device(0),
         is_event: false,
         kind: Kind::Boolean,
     };
@@ -120,7 +116,7 @@ fn rule(index: usize, plan: &Plan) -> Rule {
         on: TriggerOn::Change { input: plan.on.0, from: None, to: Becomes::Equal(Literal::Boolean(plan.on.1)) },
         id: None,
         hold: (plan.hold > 0).then(|| Duration::from_millis(plan.hold)),
-        text: text(plan.on),
+        text: text(plan.on).into(),
     };
     let level = Level {
         on: LevelOn::Condition(condition(&text(plan.on))),
@@ -129,11 +125,11 @@ fn rule(index: usize, plan: &Plan) -> Rule {
         on_unknown: OnUnknown::Leave,
     };
     Rule {
-        id: format!("rule-{index}"),
-        place: String::new(),
+        id: format!("rule-{index}").into(),
+        place: "".into(),
         is_safety: false,
         hold: Duration::ZERO,
-        start: if plan.is_level { Start::While(level) } else { Start::When(vec![trigger]) },
+        start: if plan.is_level { Start::While(Box::new(level)) } else { Start::When([trigger].into()) },
         condition: plan.only.map(|only| condition(&text(only))),
         steps: plan.steps.iter().map(step).collect(),
         leave: plan.leave.iter().map(step).collect(),
@@ -147,12 +143,7 @@ fn rule(index: usize, plan: &Plan) -> Rule {
 }
 
 fn program(plans: &[Plan]) -> Arc<Program> {
-    let output = |index: u16| OutputSpec {
-        name: format!("d/i{}", INPUTS + index),
-        topic: format!("home/d/i{}/set", INPUTS + index),
-        state: INPUTS + index,
-        house: None,
-    };
+    let output = |index: u16| OutputSpec { state: INPUTS + index, house: None };
     Arc::new(Program {
         base: "home".into(),
         inputs: inputs(),
@@ -224,11 +215,12 @@ impl Real {
                     self.engine.handle(Self::now(self.time), Input::Kept(number));
                 }
                 Output::Publish(speech) => {
-                    let output = self.program.outputs.iter().position(|output| output.topic == speech.topic);
+                    let name = speech.topic.strip_prefix("home/").and_then(|rest| rest.strip_suffix("/set"));
+                    let output = name.and_then(|name| self.program.output_named(name));
                     let output = output.expect("only outputs are spoken to");
                     let value = speech.payload.contains("true");
-                    self.actions.push((self.time, output as u16, value));
-                    self.become_value(INPUTS + output as u16, value);
+                    self.actions.push((self.time, output, value));
+                    self.become_value(INPUTS + output, value);
                 }
                 Output::Shown(_) => {}
             }

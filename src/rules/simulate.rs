@@ -61,8 +61,8 @@ impl Simulation {
     /// A simulation that has not begun.
     pub fn new(program: &Arc<Program>) -> Self {
         let outputs = || (0..).zip(&program.outputs);
-        let states = outputs().map(|(index, output)| (program.inputs[usize::from(output.state)].topic.clone(), index));
-        let commands = outputs().map(|(index, output)| (output.topic.clone(), index));
+        let states = outputs().map(|(index, output)| (program.input_topic(output.state).into_owned(), index));
+        let commands = outputs().map(|(index, _)| (program.output_topic(index), index));
         Self {
             states: states.collect(),
             commands: commands.collect(),
@@ -82,7 +82,7 @@ impl Simulation {
         }
         house.pass(Duration::from_millis(u64::try_from(message.at - house.wall()).unwrap_or(0)));
         if let Some(output) = self.commands.get(&message.topic) {
-            match deed(message, &self.program.outputs[usize::from(*output)].name) {
+            match deed(message, self.program.output_name(*output)) {
                 Some(deed) => self.recorded.push(deed),
                 None => house.commanded(*output, &message.payload),
             }

@@ -187,8 +187,8 @@ impl House {
         }
         for (input, spec) in program.inputs.iter().enumerate() {
             let value = self.values[input].clone();
-            if !spec.is_event && !value.is_unknown() && spec.member.is_empty() {
-                self.tell(&spec.topic, &value.to_string(), true);
+            if !spec.is_event && !value.is_unknown() && spec.member().is_empty() {
+                self.tell(&program.input_topic(input as u16), &value.to_string(), true);
             }
         }
     }
@@ -222,17 +222,17 @@ impl House {
         }
         let program = self.program.clone();
         if is_command {
-            let outputs = program.outputs.iter().enumerate().filter(|(_, output)| output.topic == topic);
-            for (index, output) in outputs {
-                self.obey(index as u16, output.state, payload);
-                self.note(&output.name, payload);
+            let name = program.below_base(topic).and_then(|rest| rest.strip_suffix("/set")).unwrap_or_default();
+            if let Some(output) = program.output_named(name) {
+                self.obey(output, program.outputs[usize::from(output)].state, payload);
+                self.note(name, payload);
             }
             return;
         }
         self.published.push((topic.to_owned(), payload.to_owned()));
-        let house = program.inputs.iter().position(|input| input.topic == topic && input.house.is_some());
-        match house {
-            Some(input) => self.values[input] = Literal::of_payload(payload),
+        let mut house = program.house.iter().map(|property| property.input);
+        match house.find(|input| program.comes_on(*input, topic)) {
+            Some(input) => self.values[usize::from(input)] = Literal::of_payload(payload),
             None => {
                 self.engine.handle(self.now(), Input::Message { topic, payload: payload.as_bytes(), replayed: false });
             }
@@ -286,7 +286,8 @@ impl House {
         self.values[usize::from(input)] = value.clone();
         let spec = &self.program.inputs[usize::from(input)];
         // The house's own properties are told to the rules as by anybody.
-        let topic = if spec.house.is_some() { format!("{}/set", spec.topic) } else { spec.topic.clone() };
+        let topic = self.program.input_topic(input);
+        let topic = if spec.house().is_some() { format!("{topic}/set") } else { topic.into_owned() };
         let payload = value.to_string();
         self.engine.handle(self.now(), Input::Message { topic: &topic, payload: payload.as_bytes(), replayed: false });
     }

@@ -24,7 +24,8 @@ line = "GPIO1"
 "#;
 
 /// The steps of a command in the driver, in their order.
-const STEPS: [&str; 7] = ["received", "write", "written", "result", "acknowledge", "acknowledged", "released"];
+const STEPS: [&str; 9] =
+    ["received", "write", "written", "observed", "result", "answered", "acknowledge", "acknowledged", "released"];
 
 /// How long after a restart nothing more may happen to the line.
 const QUIET: Duration = Duration::from_millis(250);
@@ -138,7 +139,7 @@ fn killed_between_any_two_steps_no_pulse_is_repeated_and_no_level_is_lost() {
         return;
     }
     for payload in ["true", "toggle", r#"{"value":true,"pulse":"50ms"}"#] {
-        for (qos, steps) in [(2, &STEPS[..]), (1, &STEPS[..6])] {
+        for (qos, steps) in [(2, &STEPS[..]), (1, &STEPS[..8])] {
             for step in steps {
                 one_death(payload, qos, Some(step), |mut daemon| {
                     eventually(&format!("death at {step}"), || daemon.has_ended().then_some(()));

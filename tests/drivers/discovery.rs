@@ -12,11 +12,12 @@ use std::path::Path;
 
 /// Facts of Home Assistant's documentation of the MQTT integration ("Device discovery payload" and the pages of the
 /// platforms): what each platform requires, and what of it is used here.
-const PLATFORMS: [(&str, &[&str], &[&str]); 5] = [
+const PLATFORMS: [(&str, &[&str], &[&str]); 6] = [
     ("switch", &["command_topic"], &["state_topic", "payload_on", "payload_off", "state_on", "state_off"]),
     ("binary_sensor", &["state_topic"], &["payload_on", "payload_off", "device_class"]),
     ("sensor", &["state_topic"], &["unit_of_measurement", "device_class", "state_class"]),
     ("number", &["command_topic"], &["state_topic", "min", "max", "step", "unit_of_measurement", "device_class"]),
+    ("select", &["command_topic", "options"], &["state_topic"]),
     ("event", &["state_topic", "event_types"], &["device_class", "value_template"]),
 ];
 
@@ -67,11 +68,14 @@ async fn discoveries(text: &str, devices: usize) -> BTreeMap<String, Value> {
 #[tokio::test]
 async fn the_examples_are_told_as_the_golden_files_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["demo", "gpio"] {
+    for name in ["demo", "gpio", "modbus"] {
         let text =
             std::fs::read_to_string(root.join("examples").join(name).join("gatehouse.toml")).expect("an example");
         let text = text.replace("backend = \"gpiochip\"", "backend = \"simulated\"");
         let text = text.replace("base = \"home\" }", "base = \"home\", home_assistant = true }");
+        // One without topics of its own, whose far ends are not there.
+        let text = text.replace("id = \"gw1\"\n\n", "id = \"gw1\"\ntopics = { home_assistant = true }\n\n");
+        let text = text.replace("192.168.1.20:502", "127.0.0.1:1");
         let found = discoveries(&text, settings(&text).devices.len()).await;
         for (topic, payload) in &found {
             check_against_the_documentation(topic, payload);
@@ -123,6 +127,34 @@ async fn every_advertised_command_topic_is_answered() {
         let result = short.replace("/set", "/$result");
         observer.see_part(&result, "malformed").await;
     }
+}
+
+/// Set points and modes of a Modbus unit are a number and a choice.
+#[tokio::test]
+async fn what_can_be_set_is_told_as_what_it_is() {
+    let text = r#"
+        schema = 1
+        [gateway]
+        id = "gw1"
+        topics = { home_assistant = true }
+        [bus.b]
+        path = "/no/such/port"
+        mode = "9600 8N1"
+        [device.heat]
+        driver = "modbus"
+        bus = "b"
+        unit = 1
+        reg.setpoint = { address = 0, scale = 0.5, settable = true, range = [5.0, 30.0], unit = "°C" }
+        reg.mode = { address = 1, names = { 0 = "off", 1 = "heat" }, settable = true }
+    "#;
+    let found = discoveries(text, 1).await;
+    let (topic, payload) = found.first_key_value().expect("one device");
+    check_against_the_documentation(topic, payload);
+    let components = &payload["components"];
+    assert_eq!((&components["setpoint"]["platform"], &components["setpoint"]["step"]), (&"number".into(), &0.5.into()));
+    assert_eq!(components["setpoint"]["max"], 30.0);
+    assert_eq!(components["mode"]["platform"], "select");
+    assert_eq!(components["mode"]["options"], serde_json::json!(["off", "heat"]));
 }
 
 #[tokio::test]

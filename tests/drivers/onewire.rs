@@ -22,8 +22,8 @@ async fn a_thermometer_reports_what_changes_and_what_is_believed() {
     observer.see("flow/temperature", "49").await;
     observer.say("$gw/simulate/28-0316a2795cff/set", "85").await;
     observer.see_part("flow/$problem", "before it has measured").await;
-    observer.see("flow/$problem", "{}").await;
     observer.see("flow/temperature", "85").await;
+    observer.see("flow/$problem", "{}").await;
 }
 
 #[tokio::test]

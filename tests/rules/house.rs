@@ -143,8 +143,16 @@ impl House {
 
     /// Time passes on both clocks.
     pub fn pass(&mut self, millis: i64) {
+        self.pass_at_most(millis, usize::MAX);
+    }
+
+    /// The same, up to so many deadlines.
+    pub fn pass_at_most(&mut self, millis: i64, deadlines: usize) {
         let end = self.moment + millis;
-        while self.moment < end {
+        for _ in 0..deadlines {
+            if self.moment >= end {
+                return;
+            }
             let due = self.engine.next_deadline().map(|due| due.as_micros().div_ceil(1_000).cast_signed());
             let to = due.unwrap_or(end).clamp(self.moment + 1, end);
             self.wall += to - self.moment;

@@ -1,7 +1,7 @@
 //! What bounds a rule, what wins over it, and what is not said twice.
 
 use super::house::{House, MINUTE};
-use gatehouse::rules::engine::{FUEL, Input, TRACES_MAX};
+use gatehouse::rules::engine::{FUEL, Input, OUTPUTS_MAX, Output, TRACES_MAX};
 use std::time::Duration;
 
 const NOON: &str = "2026-12-01T12:00:00";
@@ -69,6 +69,30 @@ do = [{ publish = "foreign/many" }]
     house.tell("home/d/press", "single", false);
     assert_eq!(house.count("foreign/few"), 4);
     assert!(house.engine.traces(0).count() <= TRACES_MAX);
+}
+
+#[test]
+fn a_level_that_may_not_enter_is_looked_at_again_in_its_own_time() {
+    let rules = r#"
+[rule.few]
+while = { condition = "d/a", for = "2s" }
+limit = { starts = 1, per = "1h" }
+enter = [{ set = "d/x", to = true }]
+leave = [{ set = "d/x", to = false }]
+"#;
+    let mut house = House::new(rules, NOON);
+    for value in ["true", "false", "true"] {
+        house.set("a", value);
+        house.pass(5_000);
+    }
+    assert_eq!(house.value("x"), "false", "once an hour");
+    let next = house.engine.next_deadline().expect("a deadline");
+    assert!(next > house.now().moment, "it asks again and again without any time between");
+    let refused = house.engine.counters().starts_refused;
+    house.pass(10 * MINUTE);
+    assert!((1..=10).contains(&(house.engine.counters().starts_refused - refused)), "once a minute");
+    house.pass(60 * MINUTE);
+    assert_eq!(house.value("x"), "true");
 }
 
 #[test]
@@ -195,6 +219,28 @@ fn each_policy_of_a_restart_does_what_it_says() {
         let found = (house.count("foreign/begin"), at_once, house.count("foreign/end"));
         assert_eq!(found, (begins, ends_at_once, ends), "{policy}");
     }
+}
+
+#[test]
+fn what_a_broker_that_takes_nothing_would_be_told_is_bounded() {
+    let rules = "[rule.chatter]\npriority = \"safety\"\nwhen = [{ on = \"d/a\" }]\n\
+                 do = [{ repeat = 300, do = [{ publish = \"foreign/x\" }] }]\n";
+    let mut house = House::new(rules, NOON);
+    for step in 0..100 {
+        let payload: &[u8] = if step % 2 == 0 { b"true" } else { b"false" };
+        let input = Input::Message { topic: "home/d/a", payload, replayed: false };
+        house.engine.handle(house.now(), input);
+    }
+    let (mut said, mut shown) = (0, 0);
+    while let Some(output) = house.engine.poll_output() {
+        said += usize::from(matches!(output, Output::Publish(_)));
+        shown += usize::from(matches!(output, Output::Shown(_)));
+    }
+    assert!((OUTPUTS_MAX - 200..=OUTPUTS_MAX).contains(&said), "{said}");
+    assert_eq!(house.engine.counters().speeches_refused, 30_000 - said as u64);
+    assert_eq!(shown, 1, "a rule is shown once, whatever it did");
+    house.set("a", "true");
+    assert!(house.count("foreign/x") > 0, "once that is done it goes on");
 }
 
 #[test]

@@ -168,3 +168,32 @@ fn a_pause_survives_and_ends_when_it_should() {
     restart(&mut house);
     assert!(!house.engine.is_paused());
 }
+
+#[test]
+fn a_clock_that_was_not_set_tells_no_date() {
+    let mut house = House::start(super::house::program(CHAIN), 5 * 365 * 24 * 60 * MINUTE, false);
+    house.pass(3_000);
+    house.set("c", "true");
+    house.pass(2 * MINUTE);
+    let told = why(&house, "d/y");
+    assert!(told.contains("set by rule slow 3s after the start (clock not set)"), "{told}");
+    assert!(!told.contains("1974") && !told.contains("1975"), "{told}");
+    assert!(why(&house, "slow").contains("waits for another 8m"), "{}", why(&house, "slow"));
+    assert_eq!(house.engine.entry(2).last_at, None);
+    // The power fails: nobody will ever know when that was.
+    house.restart(6 * 365 * 24 * 60 * MINUTE, false);
+    house.pass(11_000);
+    let told = why(&house, "d/y");
+    assert!(told.contains("at an unknown time (clock not set)") && !told.contains("197"), "{told}");
+    // Or the clock is set: what it did meanwhile gets its date.
+    let mut house = House::start(house.program.clone(), 0, false);
+    house.pass(3_000);
+    house.set("c", "true");
+    house.pass(MINUTE);
+    house.wall = house.program.zone.moment(NOON).expect("a time");
+    house.trusted = true;
+    house.pass(1_000);
+    let told = why(&house, "d/y");
+    assert!(told.contains("set by rule slow at 2026-12-01 11:59:0"), "{told}");
+    assert!(house.engine.entry(2).waits_until.is_some_and(|until| until.starts_with("2026-12-01 12:0")));
+}

@@ -1,5 +1,7 @@
 //! One device at the broker: its connection, its topics, its availability, the answers to its commands.
 
+mod accept;
+mod mirror;
 mod recover;
 
 pub(super) use recover::read_retained;
@@ -11,11 +13,12 @@ use super::{Connect, DriverError, House, Start};
 use crate::client::{Client, Event, Message, Options, OwnProperties};
 use crate::config::DeviceSettings;
 use crate::device::{
-    Action, BIRTH_TOPIC, Click, Command, CommandError, CommandResult, DeviceTopics, Heartbeat, Meta, Request, Status,
-    Ticket, Troubles, Value, discovery, discovery_topic,
+    BIRTH_TOPIC, Click, Command, CommandResult, DeviceTopics, Heartbeat, HomieState, Meta, Request, Status, Ticket,
+    Troubles, Value, discovery, discovery_topic,
 };
 use crate::mqtt::packet::{RetainHandling, SubscriptionOptions};
 use crate::mqtt::{Property, QoS};
+use mirror::Mirror;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::io::DuplexStream;
@@ -77,6 +80,8 @@ pub(super) struct Door {
     base: String,
     /// What Home Assistant is told, and where, if it is.
     discovery: Option<(String, String)>,
+    /// The mirror for controllers that know Homie, if there is one.
+    mirror: Option<Mirror>,
     journal: Journal,
     /// Messages that came in while the subscriptions were made.
     arrived: VecDeque<Message>,
@@ -121,6 +126,7 @@ impl Door {
             door.discover(meta);
         }
         door.retain(door.topics.availability(), "offline")?;
+        door.mirror_description(meta)?;
         door.retain(door.topics.meta(), meta.to_json())?;
         door.retain(door.topics.problem(), door.troubles.to_json())?;
         door.introduce()?;
@@ -183,7 +189,8 @@ impl Door {
         start: Start,
         settable: Option<BTreeMap<String, bool>>,
     ) -> Result<Self, DriverError> {
-        let base = &house.settings.gateway.base;
+        let gateway = &house.settings.gateway;
+        let base = &gateway.base;
         let topics = DeviceTopics::new(base, &device.id);
         let is_lasting = device.driver.takes_commands();
         let mut properties = OwnProperties::default();
@@ -207,6 +214,7 @@ impl Door {
             heartbeats: Vec::new(),
             base: base.clone(),
             discovery: None,
+            mirror: gateway.homie.then(|| Mirror::new(&gateway.id, &device.id)),
             journal: Journal::default(),
             arrived: VecDeque::new(),
             early: VecDeque::new(),
@@ -223,6 +231,8 @@ impl Door {
     async fn subscribe(&mut self) -> Result<(), DriverError> {
         let (set, get) = (self.topics.set_filter(), self.topics.get_filter());
         let mut filters = vec![(set.as_str(), COMMANDS), (get.as_str(), MOMENTARY)];
+        let mirrored = self.mirror.as_ref().map(Mirror::set_filter);
+        filters.extend(mirrored.iter().map(|filter| (filter.as_str(), COMMANDS)));
         filters.extend(self.heartbeats.iter().map(|(topic, _)| (topic.as_str(), MOMENTARY)));
         if self.discovery.is_some() {
             filters.push((BIRTH_TOPIC, MOMENTARY));
@@ -312,6 +322,7 @@ impl Door {
 
     /// Publishes a property's verified value.
     pub(super) fn state(&mut self, property: &str, value: &Value) -> Result<(), DriverError> {
+        self.mirror_value(property, value)?;
         let message = Message::new(self.topics.property(property), value.to_string()).retained();
         if self.remembered.iter().any(|id| id == property) {
             return self.remember(message);
@@ -321,16 +332,19 @@ impl Door {
 
     /// Publishes a property's verified value that is not to be remembered: it is not left at that.
     pub(super) fn passing_state(&mut self, property: &str, value: &Value) -> Result<(), DriverError> {
+        self.mirror_value(property, value)?;
         self.retain(self.topics.property(property), value.to_string())
     }
 
     /// Publishes what was done with a button: an event, never retained.
     pub(super) fn click(&mut self, property: &str, click: Click) -> Result<(), DriverError> {
+        self.mirror_click(property, click)?;
         self.publish(Message::new(self.topics.property(property), click.name()))
     }
 
     /// Publishes the state that a property is to have; nothing once it has it.
     pub(super) fn target(&mut self, property: &str, on: Option<bool>) -> Result<(), DriverError> {
+        self.mirror_target(property, on)?;
         self.retain(self.topics.target(property), on.map_or(String::new(), |on| on.to_string()))
     }
 
@@ -348,7 +362,9 @@ impl Door {
             self.publish(answer)?;
         }
         self.journal.answered(ticket, result);
-        self.publish(Message::new(self.topics.result(property), json))
+        self.publish(Message::new(self.topics.result(property), json))?;
+        failpoint::reach("answered");
+        Ok(())
     }
 
     /// Tells that the controller of an output is silent, or back.
@@ -363,6 +379,7 @@ impl Door {
     /// Tells what the device is found to be.
     pub(super) fn describe(&mut self, meta: &Meta) -> Result<(), DriverError> {
         self.retain(self.topics.meta(), meta.to_json())?;
+        self.mirror_description(meta)?;
         self.discover(meta);
         self.introduce()
     }
@@ -398,6 +415,7 @@ impl Door {
     /// Goes offline in peace: everything said is heard, and the will is not needed.
     pub(super) async fn close(mut self) -> Result<(), DriverError> {
         self.set_online(false)?;
+        self.mirror_state(HomieState::Disconnected)?;
         self.acknowledge();
         // A card that takes nothing keeps answers back: nobody waits for it to stop.
         timeout(SUBSCRIBE_TIMEOUT, self.client.settle()).await.unwrap_or(Ok(()))?;
@@ -409,78 +427,8 @@ impl Door {
             return Ok(());
         }
         self.online = online;
+        self.mirror_state(if online { HomieState::Ready } else { HomieState::Lost })?;
         self.retain(self.topics.availability(), if online { "online" } else { "offline" })
-    }
-
-    fn understand(&mut self, message: &Message) -> Result<Option<Asked>, DriverError> {
-        let alive = self.heartbeats.iter().filter(|(topic, _)| *topic == message.topic);
-        let outputs: Vec<String> = alive.map(|(_, output)| output.clone()).collect();
-        if !outputs.is_empty() {
-            return Ok((!message.retain).then_some(Asked::Alive { outputs }));
-        }
-        if message.topic == BIRTH_TOPIC && self.discovery.is_some() {
-            if message.payload == b"online" {
-                self.introduce()?;
-            }
-            return Ok(None);
-        }
-        match self.topics.request(&message.topic) {
-            Some(Request::Set(property)) => {
-                failpoint::reach("received");
-                let property = property.to_owned();
-                let accepted = self.accept(&property, message)?;
-                Ok(accepted.map(|(ticket, command)| Asked::Set { property, ticket, command }))
-            }
-            Some(Request::Get(property)) if !message.retain => Ok(Some(Asked::Get { property: property.to_owned() })),
-            Some(Request::Get(_) | Request::Last(_)) | None => Ok(None),
-        }
-    }
-
-    /// Enters a command into the journal; refuses what is none.
-    fn accept(&mut self, property: &str, message: &Message) -> Result<Option<(Ticket, Command)>, DriverError> {
-        let is_full = self.journal.is_full();
-        let ticket = self.journal.enter(message);
-        if message.retain && message.payload.is_empty() {
-            // Someone clears what was retained: nothing to do, and nobody to answer.
-            self.journal.answered(ticket, &CommandResult::new(None, Status::Done));
-            return Ok(None);
-        }
-        let parsed = if message.retain {
-            Err("retained".to_owned())
-        } else if self.settable.as_ref().is_some_and(|settable| !settable.contains_key(property)) {
-            Err("not-settable".to_owned())
-        } else if is_full {
-            Err("too-many-commands".to_owned())
-        } else {
-            self.parse(property, &message.payload).map_err(|error| error.to_string())
-        };
-        match parsed {
-            Ok(mut command) => {
-                // Whoever is least patient decides: the command itself, or its message's expiry.
-                let expiry = message.expiry().map(|seconds| Duration::from_secs(seconds.into()));
-                let ttl = [command.ttl, expiry].into_iter().flatten().min();
-                command.ttl = Some(ttl.unwrap_or(self.command_ttl));
-                Ok(Some((ticket, command)))
-            }
-            Err(reason) => {
-                if message.retain {
-                    self.remember(Message::new(self.topics.set(property), "").retained())?;
-                }
-                let id = Command::parse(&message.payload).ok().and_then(|command| command.id);
-                self.result(property, ticket, &CommandResult::because(id, Status::Rejected, reason))?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// A command; names are for properties that have them.
-    fn parse(&self, property: &str, payload: &[u8]) -> Result<Command, CommandError> {
-        let command = Command::parse(payload)?;
-        let has_names = self.settable.as_ref().is_none_or(|settable| settable.get(property) == Some(&true));
-        if matches!(command.action, Action::Word(_)) && !has_names {
-            return Err(CommandError::Malformed);
-        }
-        Ok(command)
     }
 
     fn retain(&mut self, topic: String, payload: impl Into<Vec<u8>>) -> Result<(), DriverError> {

@@ -14,7 +14,7 @@ impl Door {
     /// Decides about the commands that the broker may have sent before: it is not known how far they came.
     pub(super) fn recover(&mut self) -> Result<(), DriverError> {
         for message in std::mem::take(&mut self.arrived) {
-            match self.topics.request(&message.topic) {
+            match self.request(&message.topic) {
                 Some(Request::Set(property)) if message.dup && !message.retain => {
                     let property = property.to_owned();
                     self.recover_command(property, &message)?;

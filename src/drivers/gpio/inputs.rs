@@ -1,9 +1,10 @@
-//! What a device reads from its lines: contacts, buttons, counters.
+//! What a device reads from its lines: contacts, buttons, counters. Pure.
 
-use super::Device;
 use super::lines::Edge;
+use super::machine::LinesMachine;
+use crate::base::Moment;
 use crate::device::{Action, Command, CommandResult, Status, Ticket, Value, rising_among};
-use crate::drivers::DriverError;
+use crate::drivers::say::Say;
 
 /// What an input line is, by its index among the inputs of the device.
 enum Kind {
@@ -12,7 +13,7 @@ enum Kind {
     Counter(usize),
 }
 
-impl Device<'_> {
+impl LinesMachine {
     fn kind(&self, index: usize) -> Kind {
         let (contacts, buttons) = (self.gpio.inputs.len(), self.gpio.buttons.len());
         match index {
@@ -22,7 +23,7 @@ impl Device<'_> {
         }
     }
 
-    fn input_id(&self, index: usize) -> &str {
+    pub(super) fn input_id(&self, index: usize) -> &str {
         match self.kind(index) {
             Kind::Contact(index) => &self.gpio.inputs[index].id,
             Kind::Button(index) => &self.gpio.buttons[index].id,
@@ -30,139 +31,111 @@ impl Device<'_> {
         }
     }
 
-    /// Reads every input line.
-    pub(super) fn read_inputs(&mut self) -> Result<(), DriverError> {
-        for index in 0..self.levels.len() {
-            self.read_level(index)?;
-        }
-        self.tell_totals()
-    }
-
-    fn read_level(&mut self, index: usize) -> Result<(), DriverError> {
-        let level = self.lines.read(self.gpio.outputs.len() + index)?;
-        self.levels[index].handle(self.house.clock.now(), level);
-        self.settle_level(index)
-    }
-
     /// Takes in a change of an input line.
-    pub(super) fn edge(&mut self, edge: Edge) -> Result<(), DriverError> {
-        let Some(index) = edge.line.checked_sub(self.gpio.outputs.len()) else { return Ok(()) };
+    pub(super) fn edge(&mut self, now: Moment, edge: Edge) {
+        let Some(index) = edge.line.checked_sub(self.gpio.outputs.len()) else { return };
         if edge.lost > 0 {
-            self.edges_lost(index, edge)?;
+            self.edges_lost(index, edge);
         }
         self.levels[index].handle(edge.at, edge.level);
-        self.settle_level(index)?;
+        self.settle_level(now, index);
         if edge.lost > 0 && !matches!(self.kind(index), Kind::Counter(_)) {
-            self.read_level(index)?;
+            self.read(edge.line);
         }
-        self.tell_totals()
+        self.tell_totals(now);
     }
 
     /// Edges came faster than they were read: that is told, and the pulses among them count.
-    fn edges_lost(&mut self, index: usize, edge: Edge) -> Result<(), DriverError> {
+    fn edges_lost(&mut self, index: usize, edge: Edge) {
         self.lost[index] += u64::from(edge.lost);
         if let (Kind::Counter(counter), Some(before)) = (self.kind(index), self.levels[index].level())
-            && self.lines.debounces()
+            && self.is_debounced
         {
             let pulses = rising_among(before, u64::from(edge.lost) + 1) - u64::from(edge.level);
             self.counters[counter].missed(pulses);
         }
         let text = format!("{} edges were lost since the start: the line changes too fast", self.lost[index]);
-        let id = self.input_id(index).to_owned();
-        self.door.trouble(&id, "lost-edges", &text)
+        let part = self.input_id(index).to_owned();
+        self.say(Say::Trouble { part, kind: "lost-edges", text });
     }
 
     /// Lets time pass for debouncing, clicks and totals.
-    pub(super) fn pass_inputs(&mut self) -> Result<(), DriverError> {
+    pub(super) fn pass_inputs(&mut self, now: Moment) {
         for index in 0..self.levels.len() {
-            self.settle_level(index)?;
+            self.settle_level(now, index);
         }
         for button in 0..self.buttons.len() {
-            self.buttons[button].pass(self.house.clock.now());
-            self.tell_clicks(button)?;
+            self.buttons[button].pass(now);
+            self.tell_clicks(button);
         }
-        self.tell_totals()
+        self.tell_totals(now);
     }
 
     /// Publishes a level that counts from now on, and the clicks and pulses it makes.
-    fn settle_level(&mut self, index: usize) -> Result<(), DriverError> {
+    pub(super) fn settle_level(&mut self, now: Moment, index: usize) {
         let is_first = self.levels[index].level().is_none();
-        let Some((level, at)) = self.levels[index].poll_output(self.house.clock.now()) else { return Ok(()) };
+        let Some((level, at)) = self.levels[index].poll_output(now) else { return };
         match self.kind(index) {
-            Kind::Contact(contact) => self.door.state(&self.gpio.inputs[contact].id, &Value::Boolean(level)),
+            Kind::Contact(contact) => {
+                let property = self.gpio.inputs[contact].id.clone();
+                self.say(Say::State { property, value: Value::Boolean(level) });
+            }
             Kind::Button(button) => {
                 self.buttons[button].handle(at, level);
-                self.tell_clicks(button)
+                self.tell_clicks(button);
             }
             // The level that is found at the start is no pulse.
             Kind::Counter(counter) if level && !is_first => {
-                if self.counters[counter].pulse(at) {
-                    return Ok(());
+                if !self.counters[counter].pulse(at) {
+                    let refused = self.counters[counter].refused();
+                    let text = format!("{refused} pulses came sooner than `max_rate` allows");
+                    let part = self.gpio.counters[counter].id.clone();
+                    self.say(Say::Trouble { part, kind: "rate", text });
                 }
-                let text = format!("{} pulses came sooner than `max_rate` allows", self.counters[counter].refused());
-                self.door.trouble(&self.gpio.counters[counter].id, "rate", &text)
             }
-            Kind::Counter(_) => Ok(()),
+            Kind::Counter(_) => {}
         }
     }
 
-    fn tell_clicks(&mut self, button: usize) -> Result<(), DriverError> {
+    fn tell_clicks(&mut self, button: usize) {
         while let Some(click) = self.buttons[button].poll_output() {
-            self.door.click(&self.gpio.buttons[button].id, click)?;
+            let property = self.gpio.buttons[button].id.clone();
+            self.say(Say::Click { property, click });
         }
-        Ok(())
     }
 
-    fn tell_totals(&mut self) -> Result<(), DriverError> {
-        let now = self.house.clock.now();
-        for (counter, settings) in self.counters.iter_mut().zip(&self.gpio.counters) {
-            if let Some(total) = counter.poll_output(now) {
-                let value = Value::Number(total.value);
-                if total.is_kept {
-                    self.door.state(&settings.id, &value)?;
-                } else {
-                    self.door.passing_state(&settings.id, &value)?;
-                }
+    pub(super) fn tell_totals(&mut self, now: Moment) {
+        for index in 0..self.counters.len() {
+            if let Some(total) = self.counters[index].poll_output(now) {
+                let (property, value) = (self.gpio.counters[index].id.clone(), Value::Number(total.value));
+                let say = if total.is_kept { Say::State { property, value } } else { Say::Passing { property, value } };
+                self.say(say);
             }
         }
-        Ok(())
     }
 
     /// Before the end: what is counted is kept.
-    pub(super) fn keep_totals(&mut self) -> Result<(), DriverError> {
-        for (counter, settings) in self.counters.iter_mut().zip(&self.gpio.counters) {
-            if let Some(total) = counter.finish() {
-                self.door.state(&settings.id, &Value::Number(total.value))?;
+    pub(super) fn keep_totals(&mut self) {
+        for index in 0..self.counters.len() {
+            if let Some(total) = self.counters[index].finish() {
+                let (property, value) = (self.gpio.counters[index].id.clone(), Value::Number(total.value));
+                self.say(Say::State { property, value });
             }
         }
-        Ok(())
     }
 
     /// Someone sets the total of a counter.
-    pub(super) fn set_total(&mut self, id: &str, ticket: Ticket, command: &Command) -> Result<(), DriverError> {
-        let Some(index) = self.gpio.counters.iter().position(|counter| counter.id == id) else { return Ok(()) };
+    pub(super) fn set_total(&mut self, now: Moment, property: String, ticket: Ticket, command: &Command) {
+        let Some(index) = self.gpio.counters.iter().position(|counter| counter.id == property) else { return };
         let result = match (&command.action, command.pulse) {
             (Action::Number(total), None) => {
-                self.counters[index].set(self.house.clock.now(), *total);
-                self.tell_totals()?;
+                self.counters[index].set(now, *total);
+                self.tell_totals(now);
                 let value = Some(Value::Number(self.counters[index].total()));
                 CommandResult { value, ..CommandResult::new(command.id.clone(), Status::Done) }
             }
             _ => CommandResult::because(command.id.clone(), Status::Rejected, "not-a-number"),
         };
-        self.door.result(id, ticket, &result)
-    }
-
-    /// Reads an input or a counter again and publishes it.
-    pub(super) fn read_input_again(&mut self, id: &str) -> Result<(), DriverError> {
-        if let Some(index) = self.gpio.inputs.iter().position(|input| input.id == id) {
-            self.read_level(index)?;
-            if let Some(level) = self.levels[index].level() {
-                self.door.state(id, &Value::Boolean(level))?;
-            }
-        } else if let Some(index) = self.gpio.counters.iter().position(|counter| counter.id == id) {
-            self.door.passing_state(id, &Value::Number(self.counters[index].total()))?;
-        }
-        Ok(())
+        self.say(Say::Result { property, ticket, result });
     }
 }

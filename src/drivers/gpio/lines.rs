@@ -24,15 +24,15 @@ pub(super) enum Role {
 
 /// A change of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Edge {
+pub(in crate::drivers) struct Edge {
     /// Index of the line.
-    pub(super) line: usize,
+    pub(in crate::drivers) line: usize,
     /// The level since then.
-    pub(super) level: bool,
+    pub(in crate::drivers) level: bool,
     /// When it changed.
-    pub(super) at: Moment,
+    pub(in crate::drivers) at: Moment,
     /// Edges of this line before this one that were lost, because they came faster than they were read.
-    pub(super) lost: u32,
+    pub(in crate::drivers) lost: u32,
 }
 
 /// Why a line cannot be had, read or written; the operator must act.

@@ -1,28 +1,17 @@
 //! Sensors with a hardware monitoring driver of the kernel's: INA219, LM75, fans, supplies.
+//!
+//! Source: the kernel's `Documentation/hwmon/sysfs-interface.rst`.
 
 mod channels;
-mod io;
 
 pub(super) use channels::channels;
 
-use super::{DriverError, House, Start, polled};
-use crate::config::{DeviceSettings, SensorDevice};
-use std::path::Path;
-use tokio::sync::watch;
+use super::polled::Kind;
 
-/// Runs a sensor until `stop` says so.
-///
-/// # Errors
-/// When the connection to the broker fails.
-pub(super) async fn run(
-    house: &House,
-    device: &DeviceSettings,
-    sensor: &SensorDevice,
-    start: Start,
-    stop: watch::Receiver<bool>,
-) -> Result<(), DriverError> {
-    let wanted = (sensor.every, sensor.properties.as_slice());
-    let found = sensor.matching.clone();
-    let read = move || io::read(Path::new(io::ROOT), &found).map(|files| channels(&files));
-    polled::run(house, device, wanted, start, stop, read).await
-}
+/// Where the kernel shows them, and what counts of their files.
+pub(super) const KIND: Kind = Kind {
+    root: "/sys/class/hwmon",
+    prefix: "hwmon",
+    is_wanted: |name| name.ends_with("_input") || name.ends_with("_fault"),
+    channels,
+};

@@ -1,7 +1,7 @@
 //! Raw numbers, scales and offsets become values in the units people use. Pure.
 
 use crate::device::IIO;
-use crate::drivers::polled::{Channel, Files};
+use crate::drivers::polled::{Channel, Files, number};
 use std::collections::BTreeSet;
 
 /// The channels that these files hold, by their names.
@@ -18,38 +18,27 @@ fn base(name: &str) -> Option<&str> {
 
 fn channel(files: &Files, base: &str) -> Option<Channel> {
     let is_digit = |c: char| c.is_ascii_digit();
-    let (word, number) = match base.trim_end_matches(is_digit) {
+    let (word, index) = match base.trim_end_matches(is_digit) {
         // A gas is no number: concentration_co2.
         _ if IIO.iter().any(|quantity| quantity.word == base) => (base, ""),
         word => (word, &base[word.len()..]),
     };
     let quantity = IIO.iter().find(|quantity| quantity.word == word)?;
-    let id = if number.is_empty() { quantity.id.to_owned() } else { format!("{}-{number}", quantity.id) };
-    let value = value(files, base, word).map(|value| round(value * quantity.factor));
-    Some(Channel::of(&id, quantity, value))
+    let id = if index.is_empty() { quantity.id.to_owned() } else { format!("{}-{index}", quantity.id) };
+    Some(Channel::of(&id, quantity, value(files, base, word)))
 }
 
 /// What the driver has worked out, or (raw + offset) × scale; scale and offset may be those of the whole kind.
 fn value(files: &Files, base: &str, word: &str) -> Result<f64, String> {
     if let Some(text) = files.get(&format!("in_{base}_input")) {
-        return parse(text);
+        return number(text);
     }
-    let raw = parse(files.get(&format!("in_{base}_raw")).map_or("", String::as_str))?;
+    let raw = number(files.get(&format!("in_{base}_raw")).map_or("", String::as_str))?;
     let of = |what: &str| {
         let text = files.get(&format!("in_{base}_{what}")).or_else(|| files.get(&format!("in_{word}_{what}")));
-        text.map(|text| parse(text)).transpose()
+        text.map(|text| number(text)).transpose()
     };
     Ok((raw + of("offset")?.unwrap_or(0.0)) * of("scale")?.unwrap_or(1.0))
-}
-
-fn parse(text: &str) -> Result<f64, String> {
-    let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
-    number.ok_or_else(|| format!("`{}` is not a number", text.trim().escape_debug()))
-}
-
-/// To a millionth: beyond it lies only what multiplying adds.
-fn round(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The task of one bus: it owns the port, follows the schedule, and tells how the bus does.
 
-use super::io::rest_until;
+use super::io::FineTimer;
 use super::packet::{Data, Request};
 use super::schedule::{About, Bus, BusInput, BusOutput, Failure, MemberId, Poll};
 use crate::base::Moment;
@@ -109,6 +109,7 @@ pub(in crate::drivers) async fn run(
         reported_at: now,
         report_at: now + REPORT_FIRST,
     };
+    let timer = FineTimer::new();
     loop {
         running.follow().await;
         let deadline = running.next_deadline();
@@ -119,7 +120,7 @@ pub(in crate::drivers) async fn run(
             // The inbox is open as long as the door, which this task holds.
             Some(request) = inbox.recv() => running.asked(request),
             event = running.client.next() => drop(event?),
-            () = rest_until(&house.clock, deadline) => running.pass().await?,
+            () = timer.rest_until(&house.clock, deadline) => running.pass().await?,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Thermometers of the kernel's `w1_therm` driver, through sysfs.
 //!
-//! Source: the kernel's `Documentation/w1/slaves/w1_therm.rst`: `temperature` holds thousandths of a degree, and is
-//! empty or an error after a checksum that was wrong; older kernels have `w1_slave` alone, with the checksum's verdict
-//! `YES` or `NO` at the end of the first line; `therm_bulk_read` of a bus has all its sensors measure at once.
+//! Source: the kernel's `Documentation/w1/slaves/w1_therm.rst`: `therm_bulk_read` of a bus has all its sensors measure at
+//! once.
 
+use crate::drivers::polled::Files;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,38 +36,19 @@ fn trigger(bus: &Path) -> io::Result<()> {
     std::fs::OpenOptions::new().write(true).open(bus)?.write_all(b"trigger\n")
 }
 
-/// Reads a thermometer, in °C. Takes as long as the conversion, up to 750 ms, unless all were measured before.
-pub(super) fn read_celsius(root: &Path, rom: &str) -> io::Result<f64> {
+/// The files of a thermometer, `temperature` and on older kernels `w1_slave`, or neither. Takes as long as the
+/// conversion, up to 750 ms, unless all were measured before.
+pub(super) fn read(root: &Path, rom: &str) -> io::Result<Files> {
     let sensor = root.join(rom);
-    match std::fs::read_to_string(sensor.join("temperature")) {
-        Ok(text) => thousandths(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // A sensor that is gone has neither; the first error says so.
-            let text = std::fs::read_to_string(sensor.join("w1_slave")).map_err(|_| error)?;
-            of_w1_slave(&text)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn wrong() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the checksum of the reading was wrong")
-}
-
-fn thousandths(text: &str) -> io::Result<f64> {
-    let thousandths: i32 = text.trim().parse().map_err(|_| wrong())?;
-    Ok(f64::from(thousandths) / 1000.0)
-}
-
-/// `72 01 4b 46 7f ff 0e 10 57 : crc=57 YES` and, in the second line, `… t=23125`.
-fn of_w1_slave(text: &str) -> io::Result<f64> {
-    let mut lines = text.lines();
-    let (verdict, data) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
-    // A sensor that answers with zeros only has a right checksum and says nothing.
-    let is_silent = verdict.starts_with("00 00 00 00 00 00 00 00 00");
-    match data.split_once("t=") {
-        Some((_, text)) if verdict.trim_end().ends_with("YES") && !is_silent => thousandths(text),
-        _ => Err(wrong()),
+    let one =
+        |name: &str| std::fs::read_to_string(sensor.join(name)).map(|text| Files::from([(name.to_owned(), text)]));
+    match one("temperature") {
+        // A sensor that is gone has neither.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match one("w1_slave") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Files::new()),
+            read => read,
+        },
+        read => read,
     }
 }
 
@@ -75,32 +56,23 @@ fn of_w1_slave(text: &str) -> io::Result<f64> {
 mod tests {
     use super::*;
 
-    /// A sensor's directory with one file.
-    fn sensor(file: &str, text: &str) -> io::Result<f64> {
+    /// A sensor's directory with these files.
+    fn sensor(files: &[(&str, &str)]) -> Files {
         let root = tempfile::tempdir().expect("a directory");
         let sensor = root.path().join("28-0316a2795cff");
         std::fs::create_dir(&sensor).expect("a directory");
-        std::fs::write(sensor.join(file), text).expect("a file");
-        read_celsius(root.path(), "28-0316a2795cff")
+        for (file, text) in files {
+            std::fs::write(sensor.join(file), text).expect("a file");
+        }
+        read(root.path(), "28-0316a2795cff").expect("readable files")
     }
 
     #[test]
-    fn readings_are_thousandths_of_a_degree() {
-        assert_eq!(sensor("temperature", "21437\n").expect("a reading").to_string(), "21.437");
-        assert_eq!(sensor("temperature", "-1250\n").expect("a reading").to_string(), "-1.25");
-        assert!(sensor("temperature", "").is_err());
-        assert!(sensor("temperature", "x\n").is_err());
-        assert_eq!(sensor("name", "x").expect_err("no sensor").kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn older_kernels_say_whether_the_checksum_was_right() {
-        let good = "72 01 4b 46 7f ff 0e 10 57 : crc=57 YES\n72 01 4b 46 7f ff 0e 10 57 t=23125\n";
-        assert_eq!(sensor("w1_slave", good).expect("a reading").to_string(), "23.125");
-        assert!(sensor("w1_slave", &good.replace("YES", "NO")).is_err());
-        let silent = "00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n";
-        assert!(sensor("w1_slave", silent).is_err());
-        assert!(sensor("w1_slave", "").is_err());
+    fn newer_kernels_have_one_file_and_older_ones_another() {
+        let both = sensor(&[("temperature", "21437\n"), ("w1_slave", "x")]);
+        assert_eq!(both, Files::from([("temperature".to_owned(), "21437\n".to_owned())]));
+        assert_eq!(sensor(&[("w1_slave", "x")]), Files::from([("w1_slave".to_owned(), "x".to_owned())]));
+        assert_eq!(sensor(&[("name", "x")]), Files::new());
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! 1-Wire thermometers.
 
 mod io;
+mod machine;
+
+pub(super) use machine::Thermometer;
 
 use super::door::{Asked, Door};
+use super::polled::Files;
 use super::{DriverError, House, Start, stopped};
 use crate::config::{DeviceSettings, OnewireDevice};
-use crate::device::{CommandResult, Judgement, PropertyMeta, Readings, Status, Value};
+use crate::device::{CommandResult, Status};
+use machine::TEMPERATURE;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +19,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// For how long a measurement of all thermometers serves those that are read next.
 const MEASUREMENT_FRESH: Duration = Duration::from_secs(1);
-
-/// The one property of a thermometer.
-const TEMPERATURE: &str = "temperature";
 
 /// Runs a thermometer until `stop` says so.
 ///
@@ -29,18 +31,22 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), DriverError> {
     let mut meta = house.describe(device);
-    let mut property = PropertyMeta::new("float");
-    property.unit = Some("°C".to_owned());
-    property.class = Some("temperature".to_owned());
-    meta.properties.insert(TEMPERATURE.to_owned(), property);
+    Thermometer::describe(&mut meta, onewire);
     let mut door = Door::open(house, device, &meta, Start::Fresh, &[]).await?;
-    let mut thermometer = Thermometer { readings: Readings::new(onewire.reject), value: None };
+    let mut thermometer = Thermometer::new(onewire);
     let mut every = tokio::time::interval(onewire.every);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        while let Some(say) = thermometer.poll_output() {
+            say.tell(&mut door)?;
+        }
         let again = tokio::select! {
             () = stopped(&mut stop) => return door.close().await,
             _ = every.tick() => false,
+            () = house.clock.sleep_until(thermometer.next_deadline()) => {
+                thermometer.pass(house.clock.now());
+                continue;
+            }
             asked = door.next() => match asked? {
                 Asked::Get { property } if property == TEMPERATURE => true,
                 Asked::Get { .. } | Asked::Alive { .. } => continue,
@@ -51,20 +57,34 @@ pub(super) async fn run(
                 }
             },
         };
-        let reading = read(house, onewire).await;
-        thermometer.judge(reading, again, &mut door)?;
+        match read(house, onewire).await {
+            Ok(Reading::Simulated(celsius)) => thermometer.take(house.clock.now(), Ok(celsius)),
+            Ok(Reading::Files(files)) => thermometer.take_files(house.clock.now(), &files),
+            Err(error) => thermometer.take(house.clock.now(), Err(error.to_string())),
+        }
+        if again {
+            thermometer.again();
+        }
     }
 }
 
+/// What is read of a thermometer.
+enum Reading {
+    /// The temperature that is simulated, in °C.
+    Simulated(f64),
+    /// What the kernel shows.
+    Files(Files),
+}
+
 /// One reading; the kernel takes its time, so another thread waits for it.
-async fn read(house: &House, onewire: &OnewireDevice) -> std::io::Result<f64> {
+async fn read(house: &House, onewire: &OnewireDevice) -> std::io::Result<Reading> {
     if let Some(celsius) = house.simulation.temperature(&onewire.rom) {
-        return Ok(celsius);
+        return Ok(Reading::Simulated(celsius));
     }
     house.measurements.make().await;
     let rom = onewire.rom.clone();
-    let reading = tokio::task::spawn_blocking(move || io::read_celsius(Path::new(io::ROOT), &rom)).await;
-    reading.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    let read = tokio::task::spawn_blocking(move || io::read(Path::new(io::ROOT), &rom)).await;
+    read.unwrap_or_else(|error| Err(std::io::Error::other(error))).map(Reading::Files)
 }
 
 /// Measurements of all thermometers at once, which their devices share: each would wait for its own otherwise, one after
@@ -81,37 +101,6 @@ impl Measurements {
         }
         if tokio::task::spawn_blocking(|| io::measure_all(Path::new(io::ROOT))).await.is_ok() {
             *last = Some(Instant::now());
-        }
-    }
-}
-
-struct Thermometer {
-    readings: Readings,
-    /// The value that was published last.
-    value: Option<f64>,
-}
-
-impl Thermometer {
-    /// Publishes a reading that is believed; one that is not believed is a trouble, several are the end of trust.
-    fn judge(&mut self, reading: std::io::Result<f64>, again: bool, door: &mut Door) -> Result<(), DriverError> {
-        let judgement = match reading {
-            Ok(celsius) => self.readings.handle(celsius),
-            Err(error) => self.readings.handle_failure(error.to_string()),
-        };
-        match judgement {
-            Judgement::Believed(celsius) => {
-                door.well(TEMPERATURE)?;
-                if self.value.replace(celsius) != Some(celsius) || again {
-                    door.state(TEMPERATURE, &Value::Number(celsius))?;
-                }
-                door.online()
-            }
-            Judgement::Doubted(reason) => door.trouble(TEMPERATURE, "read", &reason),
-            Judgement::Lost(reason) => {
-                self.value = None;
-                door.trouble(TEMPERATURE, "read", &reason)?;
-                door.offline()
-            }
         }
     }
 }

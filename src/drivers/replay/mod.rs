@@ -11,13 +11,19 @@
 //! | `SET meter/lamp true`, `GET meter/lamp` | someone asks |
 //! | `UNPLUG`, `PLUG` | the port goes and comes |
 //! | `FILE in_temp_input "21500\n"`, `FILE in_temp_input` | a file of a sensor changes, or goes |
+//! | `LINE GPIO5 1`, `LINE GPIO5 1 3` | a line is high from now on; after three changes that were lost |
+//! | `>> GPIO23 1` | a line is driven high |
+//! | `STUCK GPIO23` | an output line stays as it is, whatever is written |
+//! | `ALIVE blind/up` | the controller of an output gives a sign of life |
 //! | `STOP` | outputs go into their failsafe states |
 //! | `PUBLISH meter/voltage 230.1` | what is told, below the base of the topics |
 //! | `# …` | a remark |
 
 mod bytes;
+mod lines;
 mod player;
 mod script;
+mod sensor;
 mod voice;
 
 use crate::base::Moment;
@@ -50,7 +56,7 @@ pub enum ReplayError {
     #[error("{0}")]
     Configuration(String),
     /// The house has no device that can be played.
-    #[error("the configuration has no device on a bus and no sensor: there is nothing to play")]
+    #[error("the configuration has no device that can be played")]
     Nothing,
     /// The drivers go on for ever.
     #[error("more than {EVENTS_MAX} things happen")]
@@ -152,6 +158,7 @@ impl Stage {
         while let Some(told) = self.player.poll_output(self.now) {
             let lines = match told {
                 Told::Sent(bytes) => vec![format!(">> {}", bytes_text(&bytes))],
+                Told::Driven { line, high } => vec![format!(">> {line} {}", u8::from(high))],
                 Told::Said { device, say } => self.voices[device].lines(say),
             };
             for line in lines {

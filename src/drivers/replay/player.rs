@@ -1,16 +1,20 @@
 //! The machines of a house, played together on one virtual port. Pure.
 
+use super::lines::PlayedLines;
 use super::script::Step;
+use super::sensor::{Machine, PlayedSensor};
 use crate::base::Moment;
 use crate::config::{DeviceSettings, DriverSettings, Settings};
 use crate::device::{Command, Meta, Ticket};
 use crate::drivers::door::Asked;
 use crate::drivers::dsmr::DsmrMachine;
+use crate::drivers::gpio::machine::LinesInput;
 use crate::drivers::line::LineMachine;
 use crate::drivers::modbus::Units;
-use crate::drivers::polled::{Channel, Files, Polled};
+use crate::drivers::onewire::Thermometer;
+use crate::drivers::polled::Polled;
 use crate::drivers::say::Say;
-use crate::drivers::serial::{Machine, PortInput, PortOutput};
+use crate::drivers::serial::{self, PortInput, PortOutput};
 use crate::drivers::switches::SharedInterlocks;
 use crate::drivers::{Start, hwmon, iio, system};
 use std::time::Duration;
@@ -20,6 +24,8 @@ use std::time::Duration;
 pub(super) enum Told {
     /// Bytes leave.
     Sent(Vec<u8>),
+    /// A line is driven.
+    Driven { line: String, high: bool },
     /// A device tells something.
     Said { device: usize, say: Say },
 }
@@ -34,21 +40,13 @@ pub(super) struct Player {
 
 enum Part {
     /// One device that has its port alone.
-    Port { device: usize, machine: Box<dyn Machine> },
+    Port { device: usize, machine: Box<dyn serial::Machine> },
     /// All units of one bus.
     Bus(Box<Units>),
     /// One sensor.
-    Sensor(Box<Sensor>),
-}
-
-/// A sensor whose files are those of the transcript.
-struct Sensor {
-    device: usize,
-    machine: Polled,
-    channels: fn(&Files) -> Vec<Channel>,
-    files: Files,
-    every: Duration,
-    read_at: Moment,
+    Sensor(Box<PlayedSensor>),
+    /// One device on lines.
+    Lines(Box<PlayedLines>),
 }
 
 impl Player {
@@ -79,11 +77,32 @@ impl Player {
                 }
             }
             Step::Received(bytes) => self.tell(now, PortInput::Received(bytes)),
-            Step::Plug => self.tell(now, PortInput::Opened),
+            Step::Line { name, high, lost } => {
+                if let Part::Lines(lines) = &mut self.part {
+                    lines.set(now, name, *high, *lost);
+                }
+            }
+            Step::Stuck { name } => {
+                if let Part::Lines(lines) = &mut self.part {
+                    lines.stick(name);
+                }
+            }
+            Step::Alive { topic } => {
+                if let Some((device, output)) = self.of_topic(topic) {
+                    self.ask(now, device, Asked::Alive { outputs: vec![output] });
+                }
+            }
+            Step::Plug => match &mut self.part {
+                Part::Lines(lines) => lines.open(now),
+                Part::Port { .. } | Part::Bus(_) | Part::Sensor(_) => self.tell(now, PortInput::Opened),
+            },
             Step::Unplug => {
                 self.tell(now, PortInput::Closed { kind: "closed", text: "the port was unplugged".to_owned() });
             }
-            Step::Stop => self.tell(now, PortInput::Failsafe),
+            Step::Stop => match &mut self.part {
+                Part::Lines(lines) => lines.handle(now, LinesInput::End),
+                Part::Port { .. } | Part::Bus(_) | Part::Sensor(_) => self.tell(now, PortInput::Failsafe),
+            },
         }
     }
 
@@ -91,13 +110,14 @@ impl Player {
         match &mut self.part {
             Part::Port { machine, .. } => machine.handle(now, input),
             Part::Bus(units) => units.handle(now, &input),
-            Part::Sensor(_) => {}
+            Part::Sensor(_) | Part::Lines(_) => {}
         }
     }
 
     pub(super) fn pass(&mut self, now: Moment) {
         match &mut self.part {
             Part::Sensor(sensor) => sensor.pass(now),
+            Part::Lines(lines) => lines.handle(now, LinesInput::Time),
             Part::Port { .. } | Part::Bus(_) => self.tell(now, PortInput::Time),
         }
     }
@@ -106,9 +126,8 @@ impl Player {
         match &self.part {
             Part::Port { machine, .. } => machine.next_deadline(),
             Part::Bus(units) => units.next_deadline(),
-            Part::Sensor(sensor) => {
-                Some(sensor.machine.next_deadline().map_or(sensor.read_at, |at| at.min(sensor.read_at)))
-            }
+            Part::Sensor(sensor) => Some(sensor.next_deadline()),
+            Part::Lines(lines) => lines.next_deadline(),
         }
     }
 
@@ -122,10 +141,8 @@ impl Player {
                 PortOutput::Send(bytes) => Told::Sent(bytes),
                 PortOutput::Say(say) => Told::Said { device, say },
             }),
-            Part::Sensor(sensor) => {
-                let say = sensor.machine.poll_output()?;
-                Some(Told::Said { device: sensor.device, say })
-            }
+            Part::Sensor(sensor) => sensor.poll_output(),
+            Part::Lines(lines) => lines.poll_output(now),
         }
     }
 
@@ -149,39 +166,25 @@ impl Player {
             Part::Port { device: own, machine } if *own == device => machine.handle(now, PortInput::Asked(asked)),
             Part::Bus(units) => units.asked(now, device, asked),
             Part::Sensor(sensor) => {
-                if let Asked::Get { property } = asked {
-                    sensor.read(now);
-                    sensor.machine.again(&property);
+                if let Asked::Get { property } = asked
+                    && sensor.device == device
+                {
+                    sensor.get(now, &property);
                 }
             }
-            Part::Port { .. } => {}
+            Part::Lines(lines) if lines.device == device => lines.handle(now, LinesInput::Asked(asked)),
+            Part::Port { .. } | Part::Lines(_) => {}
         }
-    }
-}
-
-impl Sensor {
-    fn pass(&mut self, now: Moment) {
-        self.machine.pass(now);
-        if self.read_at <= now {
-            self.read_at = now + self.every;
-            self.read(now);
-        }
-    }
-
-    fn read(&mut self, now: Moment) {
-        let reading = if self.files.is_empty() { Err("there is no sensor".to_owned()) } else { Ok(()) };
-        self.machine.take(now, reading.map(|()| (self.channels)(&self.files)));
     }
 }
 
 fn part(settings: &Settings, interlocks: &SharedInterlocks, index: usize, device: &DeviceSettings) -> Option<Part> {
     let meta = Meta { id: device.id.clone(), ..Meta::default() };
     let port = |machine| Some(Part::Port { device: index, machine });
+    let played = |machine, every| Some(Part::Sensor(Box::new(PlayedSensor::new(index, machine, every))));
     let sensor = |channels, every, properties: &[_]| {
         let machine = Polled::new(Meta { id: device.id.clone(), ..Meta::default() }, properties);
-        let files = Files::new();
-        let sensor = Sensor { device: index, machine, channels, files, every, read_at: Moment::START + every };
-        Some(Part::Sensor(Box::new(sensor)))
+        played(Machine::Channels(machine, channels), every)
     };
     match &device.driver {
         DriverSettings::Line(line) => port(Box::new(LineMachine::new(interlocks, &device.id, line, &[], Start::Fresh))),
@@ -190,6 +193,8 @@ fn part(settings: &Settings, interlocks: &SharedInterlocks, index: usize, device
         DriverSettings::Iio(iio) => sensor(iio::channels, iio.every, &iio.properties),
         DriverSettings::Hwmon(hwmon) => sensor(hwmon::channels, hwmon.every, &hwmon.properties),
         DriverSettings::System(system) => sensor(system::channels, system.every, &system.properties),
-        _ => None,
+        DriverSettings::Onewire(onewire) => played(Machine::Thermometer(Thermometer::new(onewire)), onewire.every),
+        DriverSettings::Gpio(gpio) => Some(Part::Lines(Box::new(PlayedLines::new(settings, interlocks, index, gpio)))),
+        DriverSettings::Pwm(_) => None,
     }
 }

@@ -27,6 +27,7 @@ impl Voice {
             Say::State { property, value } | Say::Passing { property, value } => {
                 vec![line(&self.topics.property(&property), &value.to_string())]
             }
+            Say::Click { property, click } => vec![line(&self.topics.property(&property), click.name())],
             Say::Target { property, on } => {
                 let on = on.map_or(String::new(), |on| on.to_string());
                 vec![line(&self.topics.target(&property), &on)]

@@ -6,6 +6,7 @@
 
 mod records;
 mod requests;
+mod shown;
 
 use super::clock::wall_now;
 use super::{DriverError, House, stopped};
@@ -14,7 +15,8 @@ use crate::mqtt::QoS;
 use crate::mqtt::packet::SubscriptionOptions;
 use crate::rules::Program;
 use crate::rules::engine::{Engine, Input, Now, Output, Speech};
-use std::collections::{BTreeMap, BTreeSet};
+use shown::ToShow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::DuplexStream;
@@ -27,9 +29,6 @@ const FILTERS_AT_ONCE: usize = 500;
 /// How often the clock on the wall is looked at when nothing else happens.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 
-/// A state that rules show is published at most so often, unless a rule began, ended, or was switched.
-const SHOW_AGAIN: Duration = Duration::from_mins(1);
-
 /// Runs the rules until `stop` says so.
 pub(super) async fn run(house: House, mut stop: watch::Receiver<bool>) -> Result<(), DriverError> {
     let program = house.settings.rules.clone();
@@ -40,7 +39,9 @@ pub(super) async fn run(house: House, mut stop: watch::Receiver<bool>) -> Result
     let mut shell = Shell::open(&house, program).await?;
     shell.run(stop).await?;
     shell.engine.handle(now(&house), Input::Stop);
-    shell.carry_out()?;
+    while shell.carry_out()? {
+        shell.client.settle().await?;
+    }
     shell.client.settle().await?;
     Ok(shell.client.disconnect().await?)
 }
@@ -51,20 +52,12 @@ struct Shell {
     house: House,
     /// Records under way to the disk.
     keeping: BTreeMap<Token, u64>,
+    /// Answers that wait until a record is on the disk.
+    answers: VecDeque<(u64, Message)>,
     /// Rules whose state has changed since it was published.
-    to_show: BTreeSet<u16>,
-    shown: Vec<Shown>,
+    to_show: ToShow,
     /// Commands that others sent for outputs, and answers to come, are none of its business.
     base: String,
-}
-
-/// What was published of a rule.
-#[derive(Clone, Debug, Default)]
-struct Shown {
-    at: Option<Instant>,
-    running: usize,
-    enabled: bool,
-    active: Option<bool>,
 }
 
 impl Shell {
@@ -74,15 +67,15 @@ impl Shell {
         let (client, _) = Client::connect(house.connect.open().await?, &options).await?;
         let now = now(house);
         let base = program.base.clone();
-        let shown = vec![Shown::default(); program.rules.len()];
+        let to_show = ToShow::new(program.rules.len());
         let engine = Engine::new(program, now);
         let mut shell = Self {
             client,
             engine,
             house: house.clone(),
             keeping: BTreeMap::new(),
-            to_show: BTreeSet::new(),
-            shown,
+            answers: VecDeque::new(),
+            to_show,
             base,
         };
         shell.read_records().await?;
@@ -91,7 +84,7 @@ impl Shell {
     }
 
     async fn read_house(&mut self) -> Result<(), DriverError> {
-        let mut topics: Vec<String> = self.engine.topics().map(str::to_owned).collect();
+        let mut topics: Vec<String> = self.engine.topics().collect();
         topics.extend(requests::filters(&self.base));
         self.subscribe(&topics)?;
         let last = self.client.unsubscribe(&[records::ALL])?;
@@ -103,7 +96,8 @@ impl Shell {
             }
         }
         self.engine.handle(now(&self.house), Input::Started);
-        self.carry_out()
+        self.carry_out()?;
+        Ok(())
     }
 
     fn subscribe(&mut self, topics: &[String]) -> Result<(), DriverError> {
@@ -153,9 +147,10 @@ impl Shell {
                 let Some(number) = self.keeping.remove(&token) else { return Ok(()) };
                 if reason.is_error() {
                     tracing::error!(reason = reason.text(), "what a rule must remember could not be kept");
-                    return Ok(());
+                    return self.kept(number, false);
                 }
                 self.engine.handle(now(&self.house), Input::Kept(number));
+                self.kept(number, true)?;
             }
             Event::Connected { .. }
             | Event::Released { .. }
@@ -170,8 +165,10 @@ impl Shell {
         self.engine.handle(now(&self.house), Input::Message { topic, payload, replayed });
     }
 
-    fn carry_out(&mut self) -> Result<(), DriverError> {
-        while let Some(output) = self.engine.poll_output() {
+    /// Does what the engine says, as far as the broker takes it now; whether something is left for later.
+    fn carry_out(&mut self) -> Result<bool, DriverError> {
+        while self.client.has_room() {
+            let Some(output) = self.engine.poll_output() else { return Ok(false) };
             match output {
                 Output::Publish(speech) => self.speak(speech)?,
                 Output::Keep { number, of, record } => {
@@ -180,12 +177,10 @@ impl Shell {
                     let token = self.client.publish(message)?;
                     self.keeping.insert(token, number);
                 }
-                Output::Shown(rule) => {
-                    self.to_show.insert(rule);
-                }
+                Output::Shown(rule) => self.to_show.note(rule, self.engine.glance(rule), Instant::now()),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn speak(&mut self, speech: Speech) -> Result<(), DriverError> {
@@ -200,24 +195,17 @@ impl Shell {
         Ok(())
     }
 
+    /// When a rule is to be shown; an answer of the broker wakes it first if there is no room.
     fn next_show(&self) -> Option<Instant> {
-        self.to_show.iter().filter_map(|rule| self.shown[usize::from(*rule)].at).map(|at| at + SHOW_AGAIN).min()
+        self.to_show.next_due().filter(|_| self.client.has_room())
     }
 
     /// Publishes what rules show of themselves.
     fn show(&mut self) -> Result<(), DriverError> {
-        let time = Instant::now();
-        let rules: Vec<u16> = self.to_show.iter().copied().collect();
-        for rule in rules {
+        while self.client.has_room()
+            && let Some(rule) = self.to_show.take(Instant::now(), |rule| self.engine.glance(rule))
+        {
             let entry = self.engine.entry(rule);
-            let shown = &self.shown[usize::from(rule)];
-            let is_same = (shown.running, shown.enabled, shown.active) == (entry.running, entry.enabled, entry.active);
-            if is_same && shown.at.is_some_and(|at| time < at + SHOW_AGAIN) {
-                continue;
-            }
-            let (running, enabled, active) = (entry.running, entry.enabled, entry.active);
-            self.shown[usize::from(rule)] = Shown { at: Some(time), running, enabled, active };
-            self.to_show.remove(&rule);
             let payload = serde_json::to_string(&entry).unwrap_or_default();
             let topic = format!("{}/$gw/rule/{}", self.base, entry.id);
             self.client.publish(Message::new(topic, payload).qos(QoS::AtLeastOnce).retained())?;

@@ -51,6 +51,9 @@ impl Shell {
             }
         }
         for topic in orphans {
+            if !self.client.has_room() {
+                self.client.settle().await?;
+            }
             self.client.publish(Message::new(topic, "").qos(QoS::ExactlyOnce).retained())?;
         }
         Ok(())

@@ -14,6 +14,13 @@ use serde::Serialize;
 /// The longest request, in bytes.
 const REQUEST_LENGTH_MAX: usize = 256;
 
+/// Answers that wait for the disk; further requests are refused meanwhile.
+const ANSWERS_MAX: usize = 64;
+
+const TOO_MANY: &str = "too many requests wait for the disk; ask again";
+
+const NOT_KEPT: &str = "it holds until the gateway stops: it could not be kept on the disk, the log says why";
+
 /// What is asked.
 #[derive(Debug, PartialEq)]
 pub(super) enum Request {
@@ -72,9 +79,11 @@ pub(super) fn of(base: &str, message: &Message) -> Option<Request> {
 }
 
 impl Shell {
-    /// Does what a request asks and answers it, if an answer is wanted.
+    /// Does what a request asks and answers it, if an answer is wanted: once what it changes is on the disk.
     pub(super) fn answer(&mut self, message: &Message, request: &Request) -> Result<(), DriverError> {
-        let answer = match self.fulfil(request) {
+        let records = self.engine.records();
+        let fulfilled = if self.answers.len() < ANSWERS_MAX { self.fulfil(request) } else { Err(TOO_MANY.to_owned()) };
+        let answer = match fulfilled {
             Ok(data) => Answer { status: "ok", data: Some(data), error: None },
             Err(error) => Answer { status: "error", data: None, error: Some(error) },
         };
@@ -85,7 +94,24 @@ impl Shell {
         if let Some(data) = message.correlation_data() {
             response = response.property(Property::CorrelationData(data));
         }
-        self.client.publish(response)?;
+        let last = self.engine.records();
+        if last > records {
+            self.answers.push_back((last, response));
+        } else {
+            self.client.publish(response)?;
+        }
+        Ok(())
+    }
+
+    /// A record is on the disk, or could not be kept: answers that waited for it leave.
+    pub(super) fn kept(&mut self, number: u64, is_kept: bool) -> Result<(), DriverError> {
+        while let Some((_, mut response)) = self.answers.pop_front_if(|(waits_for, _)| *waits_for <= number) {
+            if !is_kept {
+                let answer = Answer::<()> { status: "error", data: None, error: Some(NOT_KEPT.to_owned()) };
+                response.payload = serde_json::to_vec(&answer).unwrap_or_default();
+            }
+            self.client.publish(response)?;
+        }
         Ok(())
     }
 

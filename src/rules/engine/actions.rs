@@ -3,7 +3,7 @@
 use super::run::{Origin, Run, Waiting};
 use super::trace::{Deed, Did};
 use super::triggers::Timer;
-use super::{Engine, FUEL, Output};
+use super::{Engine, FUEL};
 use crate::rules::program::{Piece, Set, Step, Template};
 
 /// What a step comes to.
@@ -166,7 +166,7 @@ impl Engine {
         match (run.waiting, step) {
             (Some(Waiting::Confirm(timer, tries)), Some(Step::Set(set))) if !self.is_set(rule, &run.origin, set) => {
                 if tries >= set.retry {
-                    let name = &program.outputs[usize::from(set.output)].name;
+                    let name = program.output_name(set.output);
                     self.did(rule, id, Did::Said(format!("{name} did not confirm")));
                     return self.wait_is_over(rule, id);
                 }
@@ -191,13 +191,14 @@ impl Engine {
 
     pub(super) fn did(&mut self, rule: u16, id: u64, what: Did) {
         let now = self.clock.now();
+        let at = self.clock.when();
         let traces = &mut self.rules[usize::from(rule)].traces;
         if let Some(trace) = traces.iter_mut().rev().find(|trace| trace.run == id) {
             let has_acted = what.is_act();
-            trace.push(Deed { at: now.wall, what });
+            trace.push(Deed { at, what });
             self.journal.note(rule, now.moment, has_acted);
         }
-        self.out.push_back(Output::Shown(rule));
+        self.shown(rule);
     }
 }
 

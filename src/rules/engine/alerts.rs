@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) struct Alert {
     pub(super) name: String,
     pub(super) text: String,
-    /// Since when, in milliseconds since 1970.
+    /// Since when, in milliseconds since 1970; none if the clock was not set then.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) since: Option<i64>,
     /// Milliseconds between two repetitions.
@@ -35,18 +35,20 @@ struct Shown<'a> {
 impl Engine {
     pub(super) fn raise(&mut self, rule: u16, run: u64, name: &str, text: String, repeat: Option<Duration>) {
         self.did(rule, run, super::trace::Did::Said(format!("alert {name}: {text}")));
-        let since = self.clock.now().wall;
+        let since = self.clock.now().trusted_wall();
         let next = repeat.map(|repeat| self.now() + repeat);
         let repeat = repeat.map(|repeat| u64::try_from(repeat.as_millis()).unwrap_or(u64::MAX));
         let state = &mut self.rules[usize::from(rule)];
-        state.alerts.retain(|alert| alert.name != name);
-        state.alerts.push(Alert { name: name.to_owned(), text, since, repeat, times: 1, next });
+        state.lists.alerts.retain(|alert| alert.name != name);
+        state.lists.alerts.push(Alert { name: name.to_owned(), text, since, repeat, times: 1, next });
         state.is_dirty = true;
         self.speak_alert(rule, name);
     }
 
     fn speak_alert(&mut self, rule: u16, name: &str) {
-        let Some(alert) = self.rules[usize::from(rule)].alerts.iter().find(|alert| alert.name == name) else { return };
+        let Some(alert) = self.rules[usize::from(rule)].lists.alerts.iter().find(|alert| alert.name == name) else {
+            return;
+        };
         let since = alert.since.map(|since| self.program.zone.text(since));
         let id = &self.program.rules[usize::from(rule)].id;
         let shown = Shown { rule: id, text: &alert.text, since, times: alert.times };
@@ -59,7 +61,8 @@ impl Engine {
     pub(super) fn alerts_due(&mut self, rule: u16) {
         let now = self.now();
         let mut due = Vec::new();
-        for alert in &mut self.rules[usize::from(rule)].alerts {
+        let lists = self.rules[usize::from(rule)].lists.get_mut();
+        for alert in lists.into_iter().flat_map(|lists| &mut lists.alerts) {
             if alert.next.is_some_and(|next| next <= now) {
                 alert.times += 1;
                 alert.next = alert.repeat.map(|repeat| now + Duration::from_millis(repeat));
@@ -75,9 +78,10 @@ impl Engine {
     pub(super) fn acknowledge(&mut self, name: &str) {
         for rule in 0..self.rules.len() as u16 {
             let state = &mut self.rules[usize::from(rule)];
-            let before = state.alerts.len();
-            state.alerts.retain(|alert| alert.name != name);
-            if state.alerts.len() < before {
+            let Some(lists) = state.lists.get_mut() else { continue };
+            let before = lists.alerts.len();
+            lists.alerts.retain(|alert| alert.name != name);
+            if lists.alerts.len() < before {
                 state.is_dirty = true;
                 let topic = format!("{}/$gw/alerts/{name}", self.program.base);
                 let speech = Speech { topic, payload: String::new(), retain: true, is_command: false };

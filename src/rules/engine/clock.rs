@@ -27,6 +27,42 @@ impl Now {
     }
 }
 
+/// When something was, as far as anybody can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// The clock was not set then, and the gateway has started again since.
+    #[default]
+    Unknown,
+    /// So long after the gateway started; the clock has not been set yet.
+    AfterStart(Moment),
+    /// In milliseconds since 1970.
+    Wall(i64),
+}
+
+impl When {
+    /// In milliseconds since 1970, if that is known.
+    pub fn wall(self) -> Option<i64> {
+        match self {
+            Self::Wall(wall) => Some(wall),
+            Self::Unknown | Self::AfterStart(_) => None,
+        }
+    }
+
+    /// The clock was set: what was told by the monotonic one gets its date.
+    fn take_up(&mut self, clock: &Clock) {
+        if let Self::AfterStart(moment) = self {
+            *self = clock.wall_of(*moment).map_or(*self, Self::Wall);
+        }
+    }
+}
+
+/// As it was kept.
+impl From<Option<i64>> for When {
+    fn from(wall: Option<i64>) -> Self {
+        wall.map_or(Self::Unknown, Self::Wall)
+    }
+}
+
 /// What became of the clock on the wall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClockChange {
@@ -49,6 +85,11 @@ impl Clock {
 
     pub(super) fn now(&self) -> Now {
         self.now
+    }
+
+    /// The present, for people.
+    pub(super) fn when(&self) -> When {
+        self.now.trusted_wall().map_or(When::AfterStart(self.now.moment), When::Wall)
     }
 
     pub(super) fn set(&mut self, mut now: Now) -> ClockChange {
@@ -82,7 +123,10 @@ impl Engine {
     pub(super) fn clock_moved(&mut self, change: ClockChange) {
         let cause = match change {
             ClockChange::None => return,
-            ClockChange::Trusted => DueCause::Trusted,
+            ClockChange::Trusted => {
+                self.date_traces();
+                DueCause::Trusted
+            }
             ClockChange::Jumped(before) => DueCause::Jumped(before),
         };
         self.take_up_pause();
@@ -92,5 +136,22 @@ impl Engine {
             self.rules[usize::from(rule)].is_dirty |= self.rules[usize::from(rule)].is_kept;
             self.arm(rule);
         }
+    }
+
+    /// What happened before the clock was set gets its date.
+    fn date_traces(&mut self) {
+        let clock = &self.clock;
+        for state in &mut self.rules {
+            let runs = state.runs.iter_mut().map(|run| &mut run.origin);
+            let queue = state.lists.get_mut().into_iter().flat_map(|lists| &mut lists.queue);
+            runs.chain(queue).for_each(|origin| origin.at.take_up(clock));
+            for trace in &mut state.traces {
+                trace.at.take_up(clock);
+                trace.origin.at.take_up(clock);
+                trace.did.iter_mut().for_each(|deed| deed.at.take_up(clock));
+            }
+        }
+        let last = self.outputs.iter_mut().filter_map(|output| output.last.as_mut());
+        last.for_each(|(_, _, at)| at.take_up(clock));
     }
 }

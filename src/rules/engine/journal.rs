@@ -5,6 +5,7 @@
 //! more than [`PAGES_AT_ONCE`] at once and then one in each [`PAGE_EVERY`], whatever happens in the house. Starts that
 //! came to nothing are written with the next deed, or after [`IDLE`]. When the gateway stops everything is written.
 
+use super::clock::When;
 use super::outputs::OutputState;
 use super::record::{Kept, KeptOrigin};
 use super::trace::{Deed, Did, Outcome, Trace};
@@ -137,17 +138,17 @@ enum KeptDid {
 
 impl KeptTrace {
     fn of(trace: &Trace, program: &Program) -> Self {
-        let output = |output: &u16| program.outputs[usize::from(*output)].name.clone();
+        let output = |output: &u16| program.output_name(*output).to_owned();
         let did = |deed: &Deed| {
             let did = match &deed.what {
                 Did::Set(number, value) => KeptDid::Set(output(number), short(value)),
                 Did::Already(number, value) => KeptDid::Already(output(number), short(value)),
                 Did::Said(text) => KeptDid::Said(cut(text)),
             };
-            (deed.at, did)
+            (deed.at.wall(), did)
         };
         let reads = trace.reads.iter().take(READS_MAX);
-        let reads = reads.map(|(input, value)| (program.inputs[usize::from(*input)].name.clone(), short(value)));
+        let reads = reads.map(|(input, value)| (program.inputs[usize::from(*input)].name.to_string(), short(value)));
         let outcome = match &trace.outcome {
             Outcome::Stopped { by, value } => Outcome::Stopped { by: cut(by).into(), value: short(value) },
             other => other.clone(),
@@ -155,13 +156,20 @@ impl KeptTrace {
         let origin =
             KeptOrigin::of(&super::Origin { value: short(&trace.origin.value), ..trace.origin.clone() }, program);
         let run = Some(trace.run).filter(|run| *run != 0);
-        Self { run, at: trace.at, origin, outcome, reads: reads.collect(), did: trace.did.iter().map(did).collect() }
+        Self {
+            run,
+            at: trace.at.wall(),
+            origin,
+            outcome,
+            reads: reads.collect(),
+            did: trace.did.iter().map(did).collect(),
+        }
     }
 
     /// As it is told. What has no name any more is left out, or told in words.
     fn trace(self, program: &Program) -> Trace {
-        let output = |name: &str| program.outputs.iter().position(|output| output.name == name).map(|at| at as u16);
-        let input = |name: &str| program.inputs.iter().position(|input| input.name == name).map(|at| at as u16);
+        let output = |name: &str| program.output_named(name);
+        let input = |name: &str| program.inputs.iter().position(|input| *input.name == *name).map(|at| at as u16);
         let did = |(at, did): (Option<i64>, KeptDid)| {
             let what = match did {
                 KeptDid::Set(name, value) => match output(&name) {
@@ -174,11 +182,11 @@ impl KeptTrace {
                 },
                 KeptDid::Said(text) => Did::Said(text),
             };
-            Deed { at, what }
+            Deed { at: at.into(), what }
         };
         Trace {
             run: self.run.unwrap_or(0),
-            at: self.at,
+            at: self.at.into(),
             origin: self.origin.origin(program),
             outcome: self.outcome,
             reads: self.reads.into_iter().filter_map(|(name, value)| Some((input(&name)?, value))).collect(),
@@ -264,7 +272,7 @@ impl Engine {
 
 impl OutputState {
     /// Takes up who set it, if nobody has later.
-    fn was_set(&mut self, cause: Cause, value: &Literal, at: Option<i64>) {
+    fn was_set(&mut self, cause: Cause, value: &Literal, at: When) {
         if self.last.as_ref().is_none_or(|(last, ..)| last.run <= cause.run) {
             self.last = Some((cause, value.clone(), at));
         }

@@ -1,6 +1,7 @@
 //! Level rules: what must be so while something is so.
 
 use super::clock::Now;
+use super::compact::Empty;
 use super::triggers::{LOOK_AGAIN, Timer};
 use super::values::View;
 use super::{Cause, Engine, Origin};
@@ -25,6 +26,18 @@ pub(super) struct LevelState {
     pub(super) look: Option<Moment>,
     /// Whether it has been looked at since the start with everything known.
     pub(super) is_reconciled: bool,
+}
+
+impl Empty for LevelState {
+    const EMPTY: &'static Self = &Self {
+        is_in: false,
+        is_high: false,
+        pending: None,
+        stay: None,
+        lost: Vec::new(),
+        look: None,
+        is_reconciled: false,
+    };
 }
 
 impl LevelState {
@@ -71,9 +84,7 @@ impl Engine {
         let program = self.program.clone();
         let settings = &program.rules[usize::from(rule)];
         let Start::While(level) = &settings.start else { return };
-        let is_paused = self.paused.is_some() && !settings.is_safety;
-        let state = &self.rules[usize::from(rule)];
-        if !self.has_started || self.settling.is_some() || is_paused || state.is_disabled {
+        if self.rests(rule) || self.rules[usize::from(rule)].is_disabled {
             return;
         }
         let now = self.now();
@@ -138,14 +149,15 @@ impl Engine {
         }
         state.runs.clear();
         state.is_dirty = true;
-        let at = self.clock.now().wall;
+        let at = self.clock.when();
         self.run(rule, Origin { trigger: None, value: Literal::Boolean(is_in), cause, at }, !is_in);
     }
 
     pub(super) fn level_deadline(&self, rule: u16) -> Option<Moment> {
         let level = &self.rules[usize::from(rule)].level;
-        let stay = level.stay.map(|stay| stay.until).filter(|until| *until > self.now());
-        [level.pending.map(|pending| pending.until), stay, level.look].into_iter().flatten().min()
+        // One that is over has been looked at: what still stands against entering or leaving is looked at later.
+        let timers = [level.pending, level.stay].into_iter().flatten().map(|timer| timer.until);
+        timers.filter(|until| *until > self.now()).chain(level.look).min()
     }
 }
 

@@ -6,6 +6,7 @@
 mod actions;
 mod alerts;
 mod clock;
+mod compact;
 mod explain;
 mod journal;
 mod level;
@@ -14,13 +15,14 @@ mod record;
 mod run;
 mod starting;
 mod switch;
+mod topics;
 mod trace;
 mod triggers;
 mod values;
 mod watch;
 
-pub use clock::Now;
-pub use explain::Entry;
+pub use clock::{Now, When};
+pub use explain::{Entry, Glance};
 pub use journal::{PAGE_EVERY, PAGE_MAX, PAGES_AT_ONCE};
 pub use record::{Kept, Record};
 pub use run::Origin;
@@ -31,14 +33,16 @@ use super::program::{Literal, Mode, Program, Rule, Start};
 use crate::base::Moment;
 use alerts::Alert;
 use clock::Clock;
+use compact::{Empty, Seldom};
 use journal::Journal;
 use level::LevelState;
 use outputs::OutputState;
 use run::Run;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use switch::Pause;
+use topics::Topics;
 use triggers::TriggerState;
 use watch::Watches;
 
@@ -62,6 +66,9 @@ pub const TRACES_ALL_MAX: usize = 2_000;
 
 /// Speeches that wait for their record to be safe; beyond that they are refused.
 pub const HELD_MAX: usize = 1_024;
+
+/// Outputs that wait to be asked for; beyond that, what rules say is refused.
+pub const OUTPUTS_MAX: usize = 20_000;
 
 /// Starts of one rule that are allowed within [`STARTS_PER`] unless its `limit` says less.
 pub const STARTS_MAX: u16 = 600;
@@ -137,24 +144,43 @@ pub struct Speech {
 struct RuleState {
     is_disabled: bool,
     runs: Vec<Run>,
-    queue: VecDeque<Origin>,
     triggers: Box<[TriggerState]>,
-    level: LevelState,
-    /// Starts within the limit's time, oldest first.
-    starts: VecDeque<Moment>,
+    level: Seldom<LevelState>,
+    lists: Seldom<RuleLists>,
     /// Start of the window of the general limit, and starts in it.
     window: (Moment, u16),
     /// Oldest first.
     traces: VecDeque<Trace>,
-    alerts: Vec<Alert>,
-    /// Outputs that this safety rule holds, and until when.
-    holds: Vec<(u16, Moment)>,
     started: u64,
     /// What must be kept differs from what was kept.
     is_dirty: bool,
     /// Whether anything was kept that a new record must replace.
     is_kept: bool,
     next: Option<Moment>,
+}
+
+/// What few rules have.
+#[derive(Clone, Debug, Default)]
+struct RuleLists {
+    /// Starts that wait for the run before them.
+    queue: VecDeque<Origin>,
+    /// Starts within the limit's time, oldest first.
+    starts: VecDeque<Moment>,
+    alerts: Vec<Alert>,
+    /// Outputs that this safety rule holds, and until when.
+    holds: Vec<(u16, Moment)>,
+    /// Its runs of before the restart wait for the end of the pause to do what their policy says.
+    resumes_later: bool,
+}
+
+impl Empty for RuleLists {
+    const EMPTY: &'static Self = &Self {
+        queue: VecDeque::new(),
+        starts: VecDeque::new(),
+        alerts: Vec::new(),
+        holds: Vec::new(),
+        resumes_later: false,
+    };
 }
 
 /// The rules of a house at work.
@@ -173,13 +199,15 @@ pub struct Engine {
     outputs: Vec<OutputState>,
     rules: Vec<RuleState>,
     watches: Watches,
-    topics: BTreeMap<Box<str>, Vec<TopicUse>>,
+    topics: Topics,
     deadlines: BTreeSet<(Moment, u16)>,
     /// Rules that were looked at in this input: their records may have changed.
     touched: Vec<u16>,
     /// Changes of house properties that are not followed yet.
     changes: VecDeque<(u16, Literal, Cause)>,
     out: VecDeque<Output>,
+    /// Rules of which an [`Output::Shown`] waits already.
+    shown: Box<[bool]>,
     /// Speeches that wait for a record to be safe.
     held: VecDeque<(u64, Speech)>,
     records: u64,
@@ -209,7 +237,7 @@ pub struct Counters {
     pub starts_refused: u64,
     /// Commands beyond an output's rate.
     pub commands_refused: u64,
-    /// Commands that had to wait for a record, beyond what may wait.
+    /// Commands and messages that had to wait for a record or for the broker, beyond what may wait.
     pub speeches_refused: u64,
 }
 
@@ -245,11 +273,12 @@ impl Engine {
             outputs: vec![OutputState::default(); program.outputs.len()],
             rules,
             watches: Watches::new(&program),
-            topics: topics(&program),
+            topics: Topics::new(&program),
             deadlines: BTreeSet::new(),
             touched: Vec::new(),
             changes: VecDeque::new(),
             out: VecDeque::new(),
+            shown: vec![false; program.rules.len()].into(),
             held: VecDeque::new(),
             records: 0,
             runs: 0,
@@ -274,9 +303,9 @@ impl Engine {
         &self.program
     }
 
-    /// The topics whose messages it wants to see.
-    pub fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(|topic| &**topic)
+    /// The topics whose messages it wants to see, each once.
+    pub fn topics(&self) -> impl Iterator<Item = String> {
+        topics::all(&self.program).into_iter()
     }
 
     /// Takes an input.
@@ -306,7 +335,18 @@ impl Engine {
 
     /// The next thing to be done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        let output = self.out.pop_front()?;
+        if let Output::Shown(rule) = output {
+            self.shown[usize::from(rule)] = false;
+        }
+        Some(output)
+    }
+
+    /// What a rule shows of itself has changed.
+    fn shown(&mut self, rule: u16) {
+        if !std::mem::replace(&mut self.shown[usize::from(rule)], true) {
+            self.out.push_back(Output::Shown(rule));
+        }
     }
 
     /// When time must be passed.
@@ -323,6 +363,11 @@ impl Engine {
         self
     }
 
+    /// The number of the last record that was to be kept.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
     /// What was counted of limits.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -330,7 +375,7 @@ impl Engine {
 
     /// The rule of an id.
     pub fn rule_named(&self, id: &str) -> Option<u16> {
-        self.program.rules.iter().position(|rule| rule.id == id).map(|index| index as u16)
+        self.program.rules.iter().position(|rule| *rule.id == *id).map(|index| index as u16)
     }
 
     fn now(&self) -> Moment {
@@ -355,14 +400,14 @@ impl Engine {
 
     fn rule_due(&mut self, rule: u16) {
         let now = self.now();
-        let is_waiting =
-            self.settling.is_some() || (self.paused.is_some() && !self.program.rules[usize::from(rule)].is_safety);
         self.alerts_due(rule);
         let state = &mut self.rules[usize::from(rule)];
-        let before = state.holds.len();
-        state.holds.retain(|(_, until)| *until > now);
-        state.is_dirty |= state.holds.len() != before;
-        if is_waiting {
+        if let Some(lists) = state.lists.get_mut() {
+            let before = lists.holds.len();
+            lists.holds.retain(|(_, until)| *until > now);
+            state.is_dirty |= lists.holds.len() != before;
+        }
+        if self.rests(rule) {
             return;
         }
         match &self.program.rules[usize::from(rule)].start {
@@ -370,6 +415,12 @@ impl Engine {
             Start::While(_) => self.level_check(rule, Cause::default()),
         }
         self.runs_due(rule);
+    }
+
+    /// Whether a rule does nothing now: before the devices are there, and while it is paused.
+    fn rests(&self, rule: u16) -> bool {
+        let is_paused = self.paused.is_some() && !self.program.rules[usize::from(rule)].is_safety;
+        !self.has_started || self.settling.is_some() || is_paused
     }
 
     /// Computes when a rule has to be looked at next.
@@ -391,11 +442,10 @@ impl Engine {
 
     fn rule_deadline(&self, rule: u16) -> Option<Moment> {
         let state = &self.rules[usize::from(rule)];
-        let is_safety = self.program.rules[usize::from(rule)].is_safety;
-        let alerts = state.alerts.iter().filter_map(|alert| alert.next);
-        let holds = state.holds.iter().map(|(_, until)| *until);
+        let alerts = state.lists.alerts.iter().filter_map(|alert| alert.next);
+        let holds = state.lists.holds.iter().map(|(_, until)| *until);
         let always = alerts.chain(holds).min();
-        if self.settling.is_some() || !self.has_started || (self.paused.is_some() && !is_safety) {
+        if self.rests(rule) {
             return always;
         }
         let runs = state.runs.iter().filter_map(|run| run.waiting.as_ref().map(|waiting| waiting.timer().until));
@@ -423,22 +473,6 @@ impl Rule {
             Mode::Parallel => usize::from(self.max),
         }
     }
-}
-
-fn topics(program: &Program) -> BTreeMap<Box<str>, Vec<TopicUse>> {
-    let mut topics: BTreeMap<Box<str>, Vec<TopicUse>> = BTreeMap::new();
-    let mut add = |topic: String, what| topics.entry(topic.into()).or_default().push(what);
-    for (index, input) in program.inputs.iter().enumerate() {
-        add(input.topic.clone(), TopicUse::Input(index as u16));
-    }
-    for (index, device) in program.devices.iter().enumerate() {
-        add(format!("{}/{device}/$availability", program.base), TopicUse::Availability(index as u16));
-        add(format!("{}/{device}/$problem", program.base), TopicUse::Problem(index as u16));
-    }
-    for (index, property) in program.house.iter().enumerate() {
-        add(format!("{}/house/{}/set", program.base, property.id), TopicUse::HouseSet(index as u16));
-    }
-    topics
 }
 
 /// Whether a value is one that a property can be.

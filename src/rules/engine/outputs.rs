@@ -1,8 +1,9 @@
 //! Commands: what is so already is not commanded, what another rule holds neither, and nothing too often.
 
+use super::clock::When;
 use super::run::Origin;
 use super::trace::Did;
-use super::{Cause, Engine, HELD_MAX, Output, Speech, TopicUse};
+use super::{Cause, Engine, HELD_MAX, OUTPUTS_MAX, Output, Speech, TopicUse};
 use crate::base::{Moment, duration_text};
 use crate::rules::program::{Literal, Set, To};
 use std::time::Duration;
@@ -23,8 +24,8 @@ pub(super) struct OutputState {
     commanded: Option<(Literal, Moment)>,
     /// Start of the window of its rate, and commands in it.
     window: (Moment, u16),
-    /// Who commanded it last, for which reason, and when on the clock on the wall.
-    pub(super) last: Option<(Cause, Literal, Option<i64>)>,
+    /// Who commanded it last, what to, and when.
+    pub(super) last: Option<(Cause, Literal, When)>,
 }
 
 impl Engine {
@@ -59,29 +60,30 @@ impl Engine {
     fn holder(&self, output: u16) -> Option<u16> {
         let now = self.now();
         let holds = |rule: &&u16| {
-            self.rules[usize::from(**rule)].holds.iter().any(|(held, until)| *held == output && *until > now)
+            self.rules[usize::from(**rule)].lists.holds.iter().any(|(held, until)| *held == output && *until > now)
         };
         self.watches.safety_rules().iter().find(holds).copied()
     }
 
     pub(super) fn set(&mut self, rule: u16, id: u64, origin: &Origin, set: &Set) {
         let program = self.program.clone();
-        let spec = &program.outputs[usize::from(set.output)];
+        let spec = program.outputs[usize::from(set.output)];
+        let name = program.output_name(set.output);
         let settings = &program.rules[usize::from(rule)];
         let is_toggle = set.to == To::Toggle;
         let value = self.wanted(rule, origin, set);
         if value.is_unknown() && !is_toggle {
-            return self.did(rule, id, Did::Said(format!("{} not set: the value is unknown", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: the value is unknown")));
         }
         if let Some(holder) = self.holder(set.output).filter(|holder| *holder != rule && !settings.is_safety) {
             let holder = &program.rules[usize::from(holder)].id;
-            return self.did(rule, id, Did::Said(format!("{} not set: held by safety rule {holder}", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: held by safety rule {holder}")));
         }
         if settings.is_safety && !settings.hold.is_zero() {
             let until = self.now() + settings.hold;
             let state = &mut self.rules[usize::from(rule)];
-            state.holds.retain(|(output, _)| *output != set.output);
-            state.holds.push((set.output, until));
+            state.lists.holds.retain(|(output, _)| *output != set.output);
+            state.lists.holds.push((set.output, until));
             state.is_dirty = true;
         }
         if set.pulse.is_none() && !set.force && !is_toggle && is_same(&self.expected(set.output), &value) {
@@ -89,12 +91,12 @@ impl Engine {
         }
         if !self.may_command(set.output) && !settings.is_safety {
             self.counters.commands_refused += 1;
-            return self.did(rule, id, Did::Said(format!("{} not set: too many commands", spec.name)));
+            return self.did(rule, id, Did::Said(format!("{name} not set: too many commands")));
         }
         self.take_over(rule, set.output);
         let cause = Cause { run: id, rule, depth: origin.cause.depth + 1 };
-        let wall = self.clock.now().wall;
-        self.outputs[usize::from(set.output)].last = Some((cause, value.clone(), wall));
+        let at = self.clock.when();
+        self.outputs[usize::from(set.output)].last = Some((cause, value.clone(), at));
         self.did(rule, id, Did::Set(set.output, value.clone()));
         if let Some(house) = spec.house {
             self.set_house(house, value, cause);
@@ -103,7 +105,7 @@ impl Engine {
         let now = self.now();
         self.outputs[usize::from(set.output)].commanded = Some((value.clone(), now));
         let payload = command(set, &value, &settings.id, id);
-        let speech = Speech { topic: spec.topic.clone(), payload, retain: false, is_command: true };
+        let speech = Speech { topic: program.output_topic(set.output), payload, retain: false, is_command: true };
         self.speak(rule, id, speech, set.pulse.is_some() || is_toggle);
     }
 
@@ -137,16 +139,22 @@ impl Engine {
         let depth =
             self.rules[usize::from(rule)].runs.iter().find(|run| run.id == id).map_or(0, |run| run.origin.cause.depth);
         let cause = Cause { run: id, rule, depth: depth + 1 };
-        for used in self.topics.get(topic).into_iter().flatten() {
-            if let TopicUse::Input(input) = used {
-                self.causes[usize::from(*input)] = cause;
-            }
+        let uses = self.topics.uses(&self.program, topic);
+        if let Some(TopicUse::Input(input)) = uses.own {
+            self.causes[usize::from(input)] = cause;
+        }
+        for at in uses.foreign {
+            self.causes[usize::from(self.topics.foreign(at))] = cause;
         }
         self.speak(rule, id, Speech { topic: topic.to_owned(), payload, retain, is_command: false }, !retain);
     }
 
     /// Says something. What may not be said twice waits for its record, if the run was kept before.
     fn speak(&mut self, rule: u16, id: u64, speech: Speech, is_once: bool) {
+        if self.out.len() >= OUTPUTS_MAX {
+            self.counters.speeches_refused += 1;
+            return self.did(rule, id, Did::Said("not said: too much waits for the broker".into()));
+        }
         let is_kept = self.rules[usize::from(rule)].runs.iter().any(|run| run.id == id && run.is_kept);
         if !is_once || !is_kept {
             return self.out.push_back(Output::Publish(speech));
@@ -169,7 +177,7 @@ impl Engine {
     }
 
     pub(super) fn speak_house(&mut self, input: u16, value: &Literal) {
-        let topic = self.program.inputs[usize::from(input)].topic.clone();
+        let topic = self.program.input_topic(input).into_owned();
         let speech = Speech { topic, payload: value.to_string(), retain: true, is_command: false };
         self.out.push_back(Output::Publish(speech));
     }

@@ -177,19 +177,20 @@ impl KeptWaiting {
 impl KeptOrigin {
     pub(super) fn of(origin: &Origin, program: &Program) -> Self {
         let Cause { run, rule, depth } = origin.cause;
-        let by = (run != 0).then(|| (run, program.rules[usize::from(rule)].id.clone()));
-        Self { trigger: origin.trigger, value: origin.value.clone(), by, depth, since: origin.at }
+        let by = (run != 0).then(|| (run, program.rules[usize::from(rule)].id.to_string()));
+        Self { trigger: origin.trigger, value: origin.value.clone(), by, depth, since: origin.at.wall() }
     }
 
     /// As it was; a rule that is no more is nobody.
     pub(super) fn origin(self, program: &Program) -> Origin {
-        let by = self.by.and_then(|(run, id)| Some((run, program.rules.iter().position(|rule| rule.id == id)? as u16)));
+        let by =
+            self.by.and_then(|(run, id)| Some((run, program.rules.iter().position(|rule| *rule.id == *id)? as u16)));
         let (run, rule) = by.unwrap_or_default();
         Origin {
             trigger: self.trigger,
             value: self.value,
             cause: Cause { run, rule, depth: self.depth },
-            at: self.since,
+            at: self.since.into(),
         }
     }
 }
@@ -202,7 +203,7 @@ impl Engine {
         let keeps_marks = settings.run_if_within.is_some();
         let trigger = |trigger: &super::triggers::TriggerState| KeptTrigger {
             pending: trigger.pending.as_ref().map(|timer| KeptTimer::of(timer, now)),
-            mark: trigger.mark.filter(|_| keeps_marks),
+            mark: trigger.dates.mark.filter(|_| keeps_marks),
         };
         let run = |run: &Run| KeptRun {
             step: run.step,
@@ -218,29 +219,24 @@ impl Engine {
             high: state.level.is_high,
             pending: state.level.pending.as_ref().map(timer),
             stay: state.level.stay.as_ref().map(timer),
-            lost: state
-                .level
-                .lost
-                .iter()
-                .map(|output| self.program.outputs[usize::from(*output)].name.clone())
-                .collect(),
+            lost: state.level.lost.iter().map(|output| self.program.output_name(*output).to_owned()).collect(),
         };
         let triggers: Vec<KeptTrigger> = state.triggers.iter().map(trigger).collect();
         let hold = |(output, until): &(u16, Moment)| {
             let left = until.saturating_since(now.moment);
             let timer = Timer { until: *until, total: left, wall: None };
-            (self.program.outputs[usize::from(*output)].name.clone(), KeptTimer::of(&timer, now))
+            (self.program.output_name(*output).to_owned(), KeptTimer::of(&timer, now))
         };
         Record {
             version: settings.version,
             disabled: state.is_disabled,
             runs: state.runs.iter().map(run).collect(),
-            queue: state.queue.iter().map(|origin| KeptOrigin::of(origin, &self.program)).collect(),
+            queue: state.lists.queue.iter().map(|origin| KeptOrigin::of(origin, &self.program)).collect(),
             triggers: if triggers.iter().all(|one| *one == KeptTrigger::default()) { Vec::new() } else { triggers },
             level: Some(level).filter(|level| *level != KeptLevel::default()),
-            alerts: state.alerts.clone(),
-            holds: state.holds.iter().map(hold).collect(),
-            starts: state.starts.iter().map(|start| to_millis(now.moment.saturating_since(*start))).collect(),
+            alerts: state.lists.alerts.clone(),
+            holds: state.lists.holds.iter().map(hold).collect(),
+            starts: state.lists.starts.iter().map(|start| to_millis(now.moment.saturating_since(*start))).collect(),
             written: now.trusted_wall(),
         }
     }
@@ -308,38 +304,41 @@ impl Engine {
         let program = self.program.clone();
         let settings = &program.rules[usize::from(rule)];
         let is_same = record.version == settings.version;
-        let outputs = &program.outputs;
-        let holds = record.holds.iter().filter_map(|(name, timer)| {
-            let output = outputs.iter().position(|output| output.name == *name)?;
-            Some((output as u16, timer.timer(now).until))
-        });
+        let holds =
+            record.holds.iter().filter_map(|(name, timer)| Some((program.output_named(name)?, timer.timer(now).until)));
         let holds: Vec<_> = holds.collect();
         let steps = (settings.steps.len(), settings.leave.len());
         let state = &mut self.rules[usize::from(rule)];
         state.is_kept = true;
         state.is_disabled = record.disabled;
-        state.alerts = record.alerts;
-        for alert in &mut state.alerts {
+        if !record.alerts.is_empty() || !holds.is_empty() {
+            state.lists.alerts = record.alerts;
+            state.lists.holds = holds;
+        }
+        let lists = state.lists.get_mut();
+        for alert in lists.into_iter().flat_map(|lists| &mut lists.alerts) {
             alert.next = alert.repeat.map(|repeat| now.moment + Duration::from_millis(repeat));
         }
-        state.holds = holds;
         if !is_same {
             state.is_dirty = true;
             self.touched.push(rule);
             return true;
         }
-        state.queue = record.queue.into_iter().map(|origin| origin.origin(&program)).collect();
+        if !record.queue.is_empty() {
+            state.lists.queue = record.queue.into_iter().map(|origin| origin.origin(&program)).collect();
+        }
         for (trigger, kept) in state.triggers.iter_mut().zip(record.triggers) {
-            trigger.pending = kept.pending.map(|timer| timer.timer(now));
-            trigger.mark = kept.mark;
+            trigger.pending = kept.pending.map(|timer| Box::new(timer.timer(now)));
+            if kept.mark.is_some() {
+                trigger.dates.mark = kept.mark;
+            }
         }
         if let Some(level) = record.level {
             state.level.is_in = level.is_in;
             state.level.is_high = level.high;
             state.level.pending = level.pending.map(|timer| timer.timer(now));
             state.level.stay = level.stay.map(|timer| timer.timer(now));
-            let lost = level.lost.iter().filter_map(|name| outputs.iter().position(|output| output.name == *name));
-            state.level.lost = lost.map(|output| output as u16).collect();
+            state.level.lost = level.lost.iter().filter_map(|name| program.output_named(name)).collect();
         }
         for kept in record.runs {
             let is_there = usize::from(kept.step) < if kept.leaves { steps.1 } else { steps.0 };
@@ -374,7 +373,7 @@ impl Engine {
         let Some(limit) = self.program.rules[usize::from(rule)].limit else { return };
         let young = starts.iter().filter(|ago| Duration::from_millis(ago.saturating_add(off)) < limit.per);
         // A moment before this process cannot be told; the start counts as one of now, which is on the safe side.
-        self.rules[usize::from(rule)].starts = young.map(|_| now.moment).collect();
+        self.rules[usize::from(rule)].lists.starts = young.map(|_| now.moment).collect();
     }
 
     /// The end of a pause from before a restart, once the clock on the wall can be believed.
@@ -391,7 +390,9 @@ impl Engine {
         let state = &mut self.rules[usize::from(rule)];
         state.runs.iter_mut().for_each(|run| run.take_up(now));
         state.triggers.iter_mut().filter_map(|trigger| trigger.pending.as_mut()).for_each(|timer| timer.take_up(now));
-        state.level.take_up(now);
+        if let Some(level) = state.level.get_mut() {
+            level.take_up(now);
+        }
     }
 }
 

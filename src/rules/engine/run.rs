@@ -1,10 +1,10 @@
 //! Runs: from the start of a rule's action to its end, with all its waits.
 
-use super::clock::Now;
+use super::clock::{Now, When};
 use super::trace::{Did, Outcome, Trace};
 use super::triggers::Timer;
 use super::values::View;
-use super::{Cause, DEPTH_MAX, Engine, Output, STARTS_MAX, STARTS_PER};
+use super::{Cause, DEPTH_MAX, Engine, STARTS_MAX, STARTS_PER};
 use crate::rules::expression::{Expression, Value};
 use crate::rules::program::{Literal, Mode, OnRestart, Start};
 
@@ -23,8 +23,8 @@ pub struct Origin {
     pub value: Literal,
     /// Who is behind it.
     pub cause: Cause,
-    /// When, on the clock on the wall.
-    pub at: Option<i64>,
+    /// When.
+    pub at: When,
 }
 
 /// An action under way.
@@ -95,8 +95,8 @@ impl Engine {
                 state.is_dirty = true;
                 self.run(rule, origin, false);
             }
-            Mode::Queued if state.queue.len() < usize::from(settings.max) => {
-                state.queue.push_back(origin);
+            Mode::Queued if state.lists.queue.len() < usize::from(settings.max) => {
+                state.lists.queue.push_back(origin);
                 state.is_dirty = true;
             }
             Mode::Queued | Mode::Parallel => self.traced(rule, &origin, Outcome::Full),
@@ -105,7 +105,7 @@ impl Engine {
 
     /// Whether a rule may start now; what stands against it is counted.
     pub(super) fn may_start(&mut self, rule: u16, cause: Cause) -> bool {
-        let origin = Origin { trigger: None, value: Literal::Boolean(true), cause, at: self.clock.now().wall };
+        let origin = Origin { trigger: None, value: Literal::Boolean(true), cause, at: self.clock.when() };
         self.may_start_traced(rule, &origin)
     }
 
@@ -138,14 +138,15 @@ impl Engine {
             state.window = (now, 0);
         }
         if let Some(limit) = settings.limit {
-            while state.starts.front().is_some_and(|start| now.saturating_since(*start) >= limit.per) {
-                state.starts.pop_front();
+            let starts = &mut state.lists.starts;
+            while starts.front().is_some_and(|start| now.saturating_since(*start) >= limit.per) {
+                starts.pop_front();
             }
-            if state.starts.len() >= usize::from(limit.starts) {
+            if starts.len() >= usize::from(limit.starts) {
                 self.counters.starts_refused += 1;
                 return Some(Outcome::Limited);
             }
-            state.starts.push_back(now);
+            starts.push_back(now);
             state.is_dirty = true;
         }
         if state.window.1 >= STARTS_MAX && !settings.is_safety {
@@ -182,10 +183,13 @@ impl Engine {
             Run { id, step: 0, leaves, counters: Vec::new(), waiting: None, origin: origin.clone(), is_kept: false };
         let outcome = if leaves { Outcome::Left } else { Outcome::Ran };
         let reads = self.reads(rule);
-        let at = self.clock.now().wall;
+        let at = self.clock.when();
         self.push_trace(rule, Trace { run: id, at, origin, outcome, reads, did: Vec::new() });
-        self.rules[usize::from(rule)].runs.push(run);
-        self.out.push_back(Output::Shown(rule));
+        let runs = &mut self.rules[usize::from(rule)].runs;
+        // Most rules have one run.
+        runs.reserve_exact(1);
+        runs.push(run);
+        self.shown(rule);
         self.go_on(rule, id);
     }
 
@@ -193,8 +197,7 @@ impl Engine {
         if self.rules[usize::from(rule)].is_disabled || !self.has_started {
             return;
         }
-        let origin =
-            Origin { trigger: None, value: Literal::Unknown, cause: Cause::default(), at: self.clock.now().wall };
+        let origin = Origin { trigger: None, value: Literal::Unknown, cause: Cause::default(), at: self.clock.when() };
         match &self.program.rules[usize::from(rule)].start {
             Start::When(_) => {
                 self.rules[usize::from(rule)].runs.clear();
@@ -217,6 +220,9 @@ impl Engine {
 
     /// Runs that wait for something look whether it has come.
     pub(super) fn runs_look(&mut self, rule: u16) {
+        if self.rests(rule) {
+            return;
+        }
         let ids: Vec<u64> = self.rules[usize::from(rule)].runs.iter().map(|run| run.id).collect();
         for id in ids {
             let Some(run) = self.rules[usize::from(rule)].runs.iter().find(|run| run.id == id) else { continue };
@@ -251,8 +257,11 @@ impl Engine {
             return;
         }
         state.is_dirty |= state.is_kept;
-        let next = state.queue.pop_front();
-        self.out.push_back(Output::Shown(rule));
+        if state.runs.is_empty() {
+            state.runs = Vec::new();
+        }
+        let next = state.lists.get_mut().and_then(|lists| lists.queue.pop_front());
+        self.shown(rule);
         if let Some(origin) = next {
             self.run(rule, origin, false);
         }
@@ -273,10 +282,17 @@ impl Engine {
         expression.evaluate(&View { engine: self, trigger: Some((id, &origin.value)) }).into()
     }
 
-    /// After a restart: each kept run by its policy.
+    /// After a restart: each kept run by its policy. A pause holds what acts until it is over.
     pub(super) fn resume_runs(&mut self, rule: u16) {
         let policy = self.program.rules[usize::from(rule)].on_restart;
-        let ids: Vec<u64> = self.rules[usize::from(rule)].runs.iter().map(|run| run.id).collect();
+        let rests = self.rests(rule);
+        let (state, before) = (&mut self.rules[usize::from(rule)], self.runs_before);
+        if rests && matches!(policy, OnRestart::Restart | OnRestart::Finish) {
+            state.lists.resumes_later = true;
+            return;
+        }
+        // A run that began since the start is none of the policy's business.
+        let ids: Vec<u64> = state.runs.iter().map(|run| run.id).filter(|id| *id <= before).collect();
         for id in &ids {
             self.did(rule, *id, Did::Said(policy.text().into()));
         }
@@ -284,12 +300,14 @@ impl Engine {
         match policy {
             OnRestart::Resume => {}
             OnRestart::Cancel => {
-                state.runs.clear();
-                state.queue.clear();
-                state.is_dirty |= !ids.is_empty();
+                state.runs.retain(|run| run.id > before);
+                if !ids.is_empty() {
+                    state.lists.queue.clear();
+                    state.is_dirty = true;
+                }
             }
             OnRestart::Restart => {
-                for run in &mut state.runs {
+                for run in state.runs.iter_mut().filter(|run| run.id <= before) {
                     (run.step, run.waiting) = (0, None);
                     run.counters.clear();
                 }

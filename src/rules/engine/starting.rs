@@ -1,7 +1,7 @@
 //! The start: what was kept goes on, what must be so is made so.
 
 use super::trace::{Outcome, Trace};
-use super::{Cause, Engine, Origin, Output, SETTLE};
+use super::{Cause, Engine, Origin, SETTLE};
 use crate::rules::program::{Literal, Program, Set, Start, Step, To, TriggerOn};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl Engine {
             self.speak_house(input, &value);
         }
         for rule in 0..self.rules.len() as u16 {
-            self.out.push_back(Output::Shown(rule));
+            self.shown(rule);
         }
     }
 
@@ -40,7 +40,7 @@ impl Engine {
             if let Start::When(triggers) = &program.rules[usize::from(rule)].start {
                 for (index, trigger) in triggers.iter().enumerate() {
                     if matches!(trigger.on, TriggerOn::Started) {
-                        let at = self.clock.now().wall;
+                        let at = self.clock.when();
                         let value = Literal::Boolean(true);
                         self.begin(rule, Origin { trigger: Some(index as u16), value, cause: Cause::default(), at });
                     }
@@ -67,7 +67,7 @@ impl Engine {
             return;
         }
         let id = self.next_run();
-        let (at, cause) = (self.clock.now().wall, Cause::default());
+        let (at, cause) = (self.clock.when(), Cause::default());
         let origin = Origin { trigger: None, value: Literal::Boolean(is_in), cause, at };
         let reads = self.reads(rule);
         let outcome = Outcome::Reconciled;

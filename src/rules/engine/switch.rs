@@ -1,7 +1,7 @@
 //! Switches: rules that are enabled or not, and the pause of all of them.
 
-use super::triggers::Timer;
-use super::{Cause, Engine, Output};
+use super::triggers::{DueCause, Timer};
+use super::{Cause, Engine};
 use crate::base::Moment;
 use std::time::Duration;
 
@@ -18,14 +18,16 @@ impl Engine {
         state.is_dirty = true;
         if !enabled {
             state.runs.clear();
-            state.queue.clear();
+            if let Some(lists) = state.lists.get_mut() {
+                lists.queue.clear();
+            }
             state.triggers.iter_mut().for_each(|trigger| trigger.pending = None);
         }
         if enabled && self.has_started {
             self.schedule_rule(rule);
             self.level_check(rule, Cause::default());
         }
-        self.out.push_back(Output::Shown(rule));
+        self.shown(rule);
         self.arm(rule);
     }
 
@@ -33,11 +35,22 @@ impl Engine {
         self.is_dirty |= self.paused != pause;
         self.paused = pause;
         for rule in 0..self.rules.len() as u16 {
-            if self.paused.is_none() && self.has_started {
-                self.level_check(rule, Cause::default());
+            if self.paused.is_none() && !self.rests(rule) {
+                self.continue_rule(rule);
             }
             self.arm(rule);
         }
+    }
+
+    /// The pause is over: what it held goes on.
+    fn continue_rule(&mut self, rule: u16) {
+        let lists = self.rules[usize::from(rule)].lists.get_mut();
+        if lists.is_some_and(|lists| std::mem::take(&mut lists.resumes_later)) {
+            self.resume_runs(rule);
+        }
+        self.reschedule(rule, DueCause::Continued);
+        self.level_check(rule, Cause::default());
+        self.runs_look(rule);
     }
 
     /// Whether all rules but those for safety are paused.

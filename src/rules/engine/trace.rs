@@ -1,6 +1,7 @@
 //! What each rule did, and why it did nothing.
 
-use super::{Engine, Origin, Output, TRACES_ALL_MAX, TRACES_MAX};
+use super::clock::When;
+use super::{Engine, Origin, TRACES_ALL_MAX, TRACES_MAX};
 use crate::rules::program::{LevelOn, Literal, Start, TriggerOn, slot};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,8 @@ const DEEDS_MAX: usize = 16;
 pub struct Trace {
     /// The run; 0 if there was none.
     pub run: u64,
-    /// When, in milliseconds since 1970.
-    pub at: Option<i64>,
+    /// When.
+    pub at: When,
     /// Where it came from.
     pub origin: Origin,
     /// What came of it.
@@ -58,8 +59,8 @@ pub enum Outcome {
 /// One deed of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Deed {
-    /// When, in milliseconds since 1970.
-    pub at: Option<i64>,
+    /// When.
+    pub at: When,
     /// What.
     pub what: Did,
 }
@@ -122,7 +123,9 @@ impl Engine {
             let oldest = traces.iter().position(|trace| !self.is_an_answer(trace)).unwrap_or(0);
             self.rules[usize::from(rule)].traces.remove(oldest);
         }
-        self.rules[usize::from(rule)].traces.push_back(trace);
+        let traces = &mut self.rules[usize::from(rule)].traces;
+        traces.reserve_exact(1);
+        traces.push_back(trace);
     }
 
     /// Traces that are kept of each rule.
@@ -141,10 +144,9 @@ impl Engine {
     /// Notes a start that came to nothing.
     pub(super) fn traced(&mut self, rule: u16, origin: &Origin, outcome: super::Outcome) {
         let reads = self.reads(rule);
-        let trace =
-            Trace { run: 0, at: self.clock.now().wall, origin: origin.clone(), outcome, reads, did: Vec::new() };
+        let trace = Trace { run: 0, at: self.clock.when(), origin: origin.clone(), outcome, reads, did: Vec::new() };
         self.push_trace(rule, trace);
-        self.out.push_back(Output::Shown(rule));
+        self.shown(rule);
     }
 
     /// The values that decide whether a rule starts.

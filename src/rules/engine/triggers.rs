@@ -1,9 +1,10 @@
 //! What starts event rules: edges, events, conditions that come true, times.
 
-use super::clock::Now;
+use super::clock::{Now, When};
+use super::compact::{Empty, Seldom};
 use super::values::View;
 use super::watch::Watch;
-use super::{Cause, Engine, Origin};
+use super::{Cause, Engine, Origin, Outcome};
 use crate::base::Moment;
 use crate::rules::expression::Value;
 use crate::rules::program::{Becomes, Literal, TriggerOn};
@@ -14,18 +15,28 @@ use std::time::Duration;
 pub(super) const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// What the engine knows of a trigger.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct TriggerState {
     /// It happened and must stay so until then; and how long that is in all.
-    pub(super) pending: Option<Timer>,
+    pub(super) pending: Option<Box<Timer>>,
     /// A condition was true when it was last looked at.
     pub(super) was_true: Option<bool>,
+    pub(super) dates: Seldom<Dates>,
+}
+
+/// What a trigger has to do with clocks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dates {
     /// When a condition on the clock is looked at next.
     pub(super) look: Option<Moment>,
     /// When it is due by the clock on the wall.
     pub(super) due: Option<i64>,
     /// Up to when nothing of it was missed.
     pub(super) mark: Option<i64>,
+}
+
+impl Empty for Dates {
+    const EMPTY: &'static Self = &Self { look: None, due: None, mark: None };
 }
 
 /// Something that takes its time, on both clocks.
@@ -60,6 +71,8 @@ impl Timer {
 pub(super) enum DueCause {
     /// The clock on the wall can be believed from now on, or the gateway starts.
     Trusted,
+    /// A pause is over.
+    Continued,
     /// The clock was set; it showed this before.
     Jumped(i64),
 }
@@ -79,7 +92,7 @@ impl Engine {
                 Watch::Trigger(rule, index) => match &program.trigger(rule, index).on {
                     TriggerOn::Change { from, to, .. } => {
                         let after: Literal = self.value(input).into();
-                        self.edge(rule, index, (before, &after), (from.as_ref(), to), is_edge, cause);
+                        self.edge(rule, index, (before, &after), (from.as_deref(), to), is_edge, cause);
                     }
                     TriggerOn::True(_) => self.condition_looked_at(rule, index, is_edge, cause),
                     TriggerOn::Event { .. }
@@ -131,11 +144,11 @@ impl Engine {
         match hold {
             Some(hold) if !hold.is_zero() => {
                 let state = &mut self.rules[usize::from(rule)];
-                state.triggers[usize::from(index)].pending = Some(Timer::new(now, hold));
+                state.triggers[usize::from(index)].pending = Some(Box::new(Timer::new(now, hold)));
                 state.is_dirty = true;
             }
             Some(_) | None => {
-                self.begin(rule, Origin { trigger: Some(index), value, cause, at: self.clock.now().wall });
+                self.begin(rule, Origin { trigger: Some(index), value, cause, at: self.clock.when() });
             }
         }
     }
@@ -188,7 +201,9 @@ impl Engine {
         };
         let look = self.watches.timed[usize::from(rule)].then(|| self.now() + LOOK_AGAIN);
         let state = &mut self.rules[usize::from(rule)].triggers[usize::from(index)];
-        state.look = look;
+        if look.is_some() {
+            state.dates.look = look;
+        }
         let Some(is_true) = is_true else {
             // What was kept over a restart waits for its values.
             if state.was_true.is_some() {
@@ -209,26 +224,35 @@ impl Engine {
         let now = self.clock.now();
         for index in 0..self.rules[usize::from(rule)].triggers.len() as u16 {
             let state = &mut self.rules[usize::from(rule)].triggers[usize::from(index)];
-            if state.pending.is_some_and(|pending| pending.until <= now.moment) {
+            if state.pending.as_ref().is_some_and(|pending| pending.until <= now.moment) {
                 state.pending = None;
                 self.rules[usize::from(rule)].is_dirty = true;
                 if !self.is_still_so(rule, index) {
                     continue;
                 }
                 let value = Literal::Boolean(true);
-                self.begin(rule, Origin { trigger: Some(index), value, cause: Cause::default(), at: now.wall });
+                self.begin(
+                    rule,
+                    Origin { trigger: Some(index), value, cause: Cause::default(), at: self.clock.when() },
+                );
             }
-            if self.rules[usize::from(rule)].triggers[usize::from(index)].look.is_some_and(|at| at <= now.moment) {
+            if self.rules[usize::from(rule)].triggers[usize::from(index)].dates.look.is_some_and(|at| at <= now.moment)
+            {
                 self.condition_looked_at(rule, index, true, Cause::default());
             }
             let state = &self.rules[usize::from(rule)].triggers[usize::from(index)];
-            if let (Some(due), Some(wall)) = (state.due, now.trusted_wall())
+            if let (Some(due), Some(wall)) = (state.dates.due, now.trusted_wall())
                 && due <= wall
             {
                 self.schedule_next(rule, index, wall);
                 self.begin(
                     rule,
-                    Origin { trigger: Some(index), value: Literal::Unknown, cause: Cause::default(), at: Some(due) },
+                    Origin {
+                        trigger: Some(index),
+                        value: Literal::Unknown,
+                        cause: Cause::default(),
+                        at: When::Wall(due),
+                    },
                 );
             }
         }
@@ -247,8 +271,8 @@ impl Engine {
     }
 
     pub(super) fn trigger_deadline(&self, state: &TriggerState) -> Option<Moment> {
-        let due = state.due.and_then(|due| self.clock.moment_of(due));
-        [state.pending.map(|pending| pending.until), state.look, due].into_iter().flatten().min()
+        let due = state.dates.due.and_then(|due| self.clock.moment_of(due));
+        [state.pending.as_ref().map(|pending| pending.until), state.dates.look, due].into_iter().flatten().min()
     }
 
     /// Computes when a schedule is due next, after `wall`, up to which nothing was missed.
@@ -258,8 +282,8 @@ impl Engine {
         let due = schedule.next(&program.zone, program.location, wall);
         let keeps = program.rules[usize::from(rule)].run_if_within.is_some();
         let state = &mut self.rules[usize::from(rule)];
-        state.triggers[usize::from(index)].due = due;
-        state.triggers[usize::from(index)].mark = Some(wall);
+        let dates = &mut state.triggers[usize::from(index)].dates;
+        (dates.due, dates.mark) = (due, Some(wall));
         state.is_dirty |= keeps;
     }
 
@@ -278,30 +302,32 @@ impl Engine {
         let settings = &program.rules[usize::from(rule)];
         for index in 0..self.rules[usize::from(rule)].triggers.len() as u16 {
             let TriggerOn::At(schedule) = &program.trigger(rule, index).on else { continue };
-            let known = self.rules[usize::from(rule)].triggers[usize::from(index)].mark;
+            let known = self.rules[usize::from(rule)].triggers[usize::from(index)].dates.mark;
             let mark = match why {
-                DueCause::Trusted => known,
+                DueCause::Trusted | DueCause::Continued => known,
                 DueCause::Jumped(before) => Some(known.unwrap_or(before).max(before)),
             };
             let back = mark.map_or(0, |mark| mark - wall);
             if (1..=BACK_MAX).contains(&back) {
                 // Set back a little: what was due in that time was done already.
                 let state = &mut self.rules[usize::from(rule)].triggers[usize::from(index)];
-                state.due = mark.and_then(|mark| schedule.next(&program.zone, program.location, mark));
-                state.mark = mark;
+                state.dates.due = mark.and_then(|mark| schedule.next(&program.zone, program.location, mark));
+                state.dates.mark = mark;
                 continue;
             }
             let missed = mark.filter(|mark| *mark < wall).and_then(|mark| {
                 let last = schedule.previous(&program.zone, program.location, wall)?;
-                let age = wall - last;
-                let is_young = settings.run_if_within.is_some_and(|within| age <= millis(within));
-                (last > mark && is_young).then_some(last)
+                (last > mark).then_some(last)
             });
             self.schedule_next(rule, index, wall);
-            if let Some(missed) = missed {
-                let origin =
-                    Origin { trigger: Some(index), value: Literal::Unknown, cause: Cause::default(), at: Some(missed) };
+            let Some(missed) = missed else { continue };
+            let is_young = settings.run_if_within.is_some_and(|within| wall - missed <= millis(within));
+            let (cause, at) = (Cause::default(), When::Wall(missed));
+            let origin = Origin { trigger: Some(index), value: Literal::Unknown, cause, at };
+            if is_young {
                 self.begin(rule, origin);
+            } else if why == DueCause::Continued {
+                self.traced(rule, &origin, Outcome::Paused);
             }
         }
     }

@@ -35,7 +35,7 @@ impl Engine {
     /// A value, unknown while its device is offline or reports a trouble with it.
     pub(super) fn value(&self, input: u16) -> Value<'_> {
         let index = usize::from(input);
-        let is_known = match self.program.inputs[index].device {
+        let is_known = match self.program.inputs[index].device() {
             Some(device) => self.devices[usize::from(device)] == Some(true) && !self.troubled[index],
             None => true,
         };
@@ -62,23 +62,26 @@ impl Engine {
 
     /// A message: what it says goes to every value that comes on its topic.
     pub(super) fn message(&mut self, topic: &str, payload: &[u8], replayed: bool) {
-        let count = self.topics.get(topic).map_or(0, Vec::len);
         let Some(text) = std::str::from_utf8(payload).ok().filter(|text| text.len() <= PAYLOAD_MAX) else { return };
-        for at in 0..count {
-            let Some(used) = self.topics.get(topic).and_then(|uses| uses.get(at)) else { return };
-            match *used {
-                TopicUse::Input(input) => self.input_message(input, text, replayed),
-                TopicUse::Availability(device) => self.availability(device, text == "online"),
-                TopicUse::Problem(device) => self.problem(device, text),
-                TopicUse::HouseSet(index) if !replayed => self.house_set(index, text),
-                TopicUse::HouseSet(_) => {}
-            }
+        let uses = self.topics.uses(&self.program, topic);
+        match uses.own {
+            Some(TopicUse::Input(input)) => self.input_message(input, text, replayed),
+            Some(TopicUse::Availability(device)) => self.availability(device, text == "online"),
+            Some(TopicUse::Problem(device)) => self.problem(device, text),
+            Some(TopicUse::HouseSet(index)) if !replayed => self.house_set(index, text),
+            Some(TopicUse::HouseSet(_)) | None => {}
+        }
+        for at in uses.foreign {
+            self.input_message(self.topics.foreign(at), text, replayed);
         }
     }
 
     fn input_message(&mut self, input: u16, text: &str, replayed: bool) {
         let spec = &self.program.inputs[usize::from(input)];
-        let value = if spec.member.is_empty() { Literal::of_payload(text) } else { member(text, &spec.member) };
+        let value = match spec.member() {
+            "" => Literal::of_payload(text),
+            name => member(text, name),
+        };
         let value = match value {
             Literal::Text(text) if text.len() > TEXT_MAX => Literal::Unknown,
             value => value,
@@ -89,7 +92,7 @@ impl Engine {
             }
             return;
         }
-        if spec.house.is_some() {
+        if spec.house().is_some() {
             // The house's own properties are what this engine says; only before the start it learns them.
             if replayed && !self.has_started && fits(&value, spec.kind) {
                 self.inputs[usize::from(input)] = value;
@@ -139,7 +142,7 @@ impl Engine {
         let troubles: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).unwrap_or_default();
         for input in self.watches.of_device(device).to_vec() {
             let before: Literal = self.value(input).into();
-            let property = &self.program.inputs[usize::from(input)].property;
+            let property = self.program.inputs[usize::from(input)].property();
             self.troubled[usize::from(input)] = troubles.contains_key(property);
             let after: Literal = self.value(input).into();
             if before != after {

@@ -1,5 +1,6 @@
 //! Which rules look at which value.
 
+use super::compact::Lists;
 use crate::rules::expression::Expression;
 use crate::rules::program::{LevelOn, Program, Rule, Start, Step, TriggerOn, slot};
 
@@ -14,13 +15,13 @@ pub(super) enum Watch {
     Waiting(u16),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watches {
-    inputs: Vec<Box<[Watch]>>,
-    devices: Vec<Box<[(u16, u16)]>>,
-    members: Vec<Box<[u16]>>,
+    inputs: Lists<Watch>,
+    devices: Lists<(u16, u16)>,
+    members: Lists<u16>,
     /// The level rules that set each output.
-    owners: Vec<Box<[u16]>>,
+    owners: Lists<u16>,
     /// The output whose state each input is.
     outputs: Box<[Option<u16>]>,
     safety: Box<[u16]>,
@@ -100,24 +101,24 @@ impl Watches {
         for (input, what) in direct {
             inputs[usize::from(input)].push(what);
         }
-        let members = (0..program.devices.len()).map(|device| {
-            let of_device = |(index, input): (usize, &crate::rules::program::InputSpec)| {
-                (input.device == Some(device as u16)).then_some(index as u16)
-            };
-            program.inputs.iter().enumerate().filter_map(of_device).collect()
-        });
+        let mut members: Vec<Vec<u16>> = vec![Vec::new(); program.devices.len()];
+        for (index, input) in (0..).zip(&program.inputs) {
+            if let Some(device) = input.device() {
+                members[usize::from(device)].push(index);
+            }
+        }
         let sorted = |mut watches: Vec<Watch>| {
             watches.sort_unstable();
             watches.dedup();
-            watches.into_boxed_slice()
+            watches
         };
         Self {
             owners: owners(program),
             outputs: outputs(program),
             safety: (0..).zip(&program.rules).filter(|(_, rule)| rule.is_safety).map(|(index, _)| index).collect(),
-            members: members.collect(),
+            members: members.into_iter().collect(),
             inputs: inputs.into_iter().map(sorted).collect(),
-            devices: devices.into_iter().map(Vec::into_boxed_slice).collect(),
+            devices: devices.into_iter().collect(),
             timed: timed.into(),
         }
     }
@@ -134,21 +135,21 @@ impl Watches {
 
     /// The level rules that set an output.
     pub(super) fn level_rules(&self, output: u16) -> &[u16] {
-        &self.owners[usize::from(output)]
+        self.owners.of(output)
     }
 
     pub(super) fn of_input(&self, input: u16) -> &[Watch] {
-        &self.inputs[usize::from(input)]
+        self.inputs.of(input)
     }
 
     /// Triggers on a device's availability.
     pub(super) fn of_availability(&self, device: u16) -> &[(u16, u16)] {
-        &self.devices[usize::from(device)]
+        self.devices.of(device)
     }
 
     /// The inputs of a device.
     pub(super) fn of_device(&self, device: u16) -> &[u16] {
-        &self.members[usize::from(device)]
+        self.members.of(device)
     }
 }
 
@@ -160,7 +161,7 @@ fn outputs(program: &Program) -> Box<[Option<u16>]> {
     outputs.into()
 }
 
-fn owners(program: &Program) -> Vec<Box<[u16]>> {
+fn owners(program: &Program) -> Lists<u16> {
     let mut owners: Vec<Vec<u16>> = vec![Vec::new(); program.outputs.len()];
     for (index, rule) in program.rules.iter().enumerate().filter(|(_, rule)| matches!(rule.start, Start::While(_))) {
         for output in rule.all_steps().flat_map(|step| step.outputs(program)) {
@@ -170,7 +171,7 @@ fn owners(program: &Program) -> Vec<Box<[u16]>> {
             }
         }
     }
-    owners.into_iter().map(Vec::into_boxed_slice).collect()
+    owners.into_iter().collect()
 }
 
 impl Step {

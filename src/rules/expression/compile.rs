@@ -4,27 +4,31 @@ use super::evaluate::Op;
 use super::functions::{FUNCTIONS, Function};
 use super::parser::{Binary, Node, Tree, parse};
 use super::unit::Unit;
-use super::{Conjunct, Expression, ExpressionError, Kind, Name, Names, STACK_MAX, Unnamed};
+use super::{CODE_MAX, Code, Conjunct, Expression, ExpressionError, Kind, Name, Names, STACK_MAX, Unnamed};
 
 pub(super) fn compile(source: &str, names: &mut dyn Names) -> Result<Expression, ExpressionError> {
     let tree = parse(source)?;
-    let mut compiler = Compiler { names, code: Vec::new(), texts: Vec::new(), reads: Vec::new(), depth: 0 };
+    let mut compiler = Compiler { source, names, code: Vec::new(), numbers: Vec::new(), reads: Vec::new(), depth: 0 };
     let mut conjuncts = Vec::new();
     let kind = compiler.condition(&tree, &mut conjuncts)?;
-    Ok(Expression {
-        code: compiler.code.into(),
-        texts: compiler.texts.into(),
+    if conjuncts.len() == 1 {
+        conjuncts.clear();
+    }
+    Ok(Expression(Box::new(Code {
+        steps: compiler.code.into(),
+        numbers: compiler.numbers.into(),
         conjuncts: conjuncts.into(),
         reads: compiler.reads.into(),
         source: source.into(),
         kind,
-    })
+    })))
 }
 
 struct Compiler<'n> {
     names: &'n mut dyn Names,
+    source: &'n str,
     code: Vec<Op>,
-    texts: Vec<Box<str>>,
+    numbers: Vec<f64>,
     reads: Vec<u16>,
     /// Values on the stack after the last step.
     depth: usize,
@@ -59,18 +63,23 @@ impl Compiler<'_> {
         if self.depth > STACK_MAX {
             return Err(wrong(node, "too many values at once", "split it over two rules"));
         }
+        // A list repeats the value before `in` for each that it may be: lists of lists would grow without end.
+        if self.code.len() >= CODE_MAX {
+            return Err(wrong(node, format!("more than {CODE_MAX} steps"), "split it over two rules"));
+        }
         self.code.push(op);
         Ok(())
     }
 
     fn node(&mut self, node: &Node<'_>) -> Checked {
         match &node.what {
-            Tree::Number(number) => self.emit(Op::Number(*number), node).map(|()| Kind::Number(None)),
-            Tree::Measure(number, unit) => self.emit(Op::Number(*number), node).map(|()| Kind::Number(Some(*unit))),
+            Tree::Number(number) => self.number(*number, node).map(|()| Kind::Number(None)),
+            Tree::Measure(number, unit) => self.number(*number, node).map(|()| Kind::Number(Some(*unit))),
             Tree::Boolean(value) => self.emit(Op::Boolean(*value), node).map(|()| Kind::Boolean),
             Tree::Text(text) => {
-                self.texts.push((*text).into());
-                self.emit(Op::Text(self.texts.len() as u16 - 1), node).map(|()| Kind::Text)
+                // It is a part of the source, and stays there.
+                let start = (text.as_ptr().addr() - self.source.as_ptr().addr()) as u16;
+                self.emit(Op::Text(start, text.len() as u16), node).map(|()| Kind::Text)
             }
             Tree::Property(device, property) => self.name(Name::Property { device, property }, node),
             Tree::Topic(topic, member) => self.name(Name::Topic { topic, member }, node),
@@ -90,6 +99,11 @@ impl Compiler<'_> {
             Tree::OneOf(value, others) => self.one_of(node, value, others),
             Tree::Call(name, arguments) => self.call(node, name, arguments),
         }
+    }
+
+    fn number(&mut self, number: f64, node: &Node<'_>) -> Result<(), ExpressionError> {
+        self.numbers.push(number);
+        self.emit(Op::Number(self.numbers.len() as u16 - 1), node)
     }
 
     fn name(&mut self, name: Name<'_>, node: &Node<'_>) -> Checked {
@@ -117,9 +131,12 @@ impl Compiler<'_> {
             return Err(wrong(node, what, "both sides must measure the same"));
         };
         if from != into {
-            match self.code.last_mut() {
-                Some(Op::Number(number)) => *number = *number * (one - zero) + zero,
-                _ => self.emit(Op::Scale(one - zero, zero), node)?,
+            if let Some(Op::Number(at)) = self.code.last_mut() {
+                let number = &mut self.numbers[usize::from(*at)];
+                *number = *number * (one - zero) + zero;
+            } else {
+                self.numbers.extend([one - zero, zero]);
+                self.emit(Op::Scale(self.numbers.len() as u16 - 2), node)?;
             }
         }
         Ok(left)
@@ -246,7 +263,7 @@ impl Compiler<'_> {
             let Some(minutes) = minutes else {
                 return Err(wrong(argument, "this is no time of day", "write it in quotes, such as '06:30'"));
             };
-            self.emit(Op::Number(minutes), argument)?;
+            self.number(minutes, argument)?;
         }
         self.emit(Op::Call(Function::Between), node).map(|()| Kind::Boolean)
     }

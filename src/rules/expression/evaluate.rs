@@ -2,7 +2,7 @@
 
 use super::functions::Function;
 use super::parser::Binary;
-use super::{STACK_MAX, Value};
+use super::{Code, STACK_MAX, Value};
 
 /// Where values are read from.
 pub trait Values {
@@ -13,14 +13,16 @@ pub trait Values {
 /// One step of an expression, in postfix order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
-    Number(f64),
+    /// One of the expression's numbers.
+    Number(u16),
     Boolean(bool),
-    Text(u16),
+    /// A part of the source: its start and its length.
+    Text(u16, u16),
     Load(u16),
     Not,
     Negative,
-    /// From one unit to another: times the first, plus the second.
-    Scale(f64, f64),
+    /// From one unit to another: times this one of the expression's numbers, plus the next.
+    Scale(u16),
     Binary(Binary),
     Choose,
     Call(Function),
@@ -30,8 +32,8 @@ impl Op {
     /// How many values it takes from the stack; it puts back one.
     pub(super) fn takes(self) -> usize {
         match self {
-            Self::Number(_) | Self::Boolean(_) | Self::Text(_) | Self::Load(_) => 0,
-            Self::Not | Self::Negative | Self::Scale(..) => 1,
+            Self::Number(_) | Self::Boolean(_) | Self::Text(..) | Self::Load(_) => 0,
+            Self::Not | Self::Negative | Self::Scale(_) => 1,
             Self::Binary(_) => 2,
             Self::Choose => 3,
             Self::Call(function) => function.takes(),
@@ -45,8 +47,8 @@ pub(super) enum Scalar {
     Unknown,
     Boolean(bool),
     Number(f64),
-    /// A text of the expression.
-    Text(u16),
+    /// A part of the source: its start and its length.
+    Text(u16, u16),
     /// A text in this slot.
     Read(u16),
 }
@@ -58,9 +60,10 @@ impl Scalar {
     }
 }
 
-pub(super) fn run<'v>(code: &[Op], texts: &'v [Box<str>], values: &'v impl Values) -> Value<'v> {
+/// Runs some of the steps of an expression.
+pub(super) fn run<'v>(code: &'v Code, steps: &[Op], values: &'v impl Values) -> Value<'v> {
     let text = |scalar| match scalar {
-        Scalar::Text(index) => Some(&*texts[usize::from(index)]),
+        Scalar::Text(start, length) => Some(&code.source[usize::from(start)..][..usize::from(length)]),
         Scalar::Read(slot) => match values.value(slot) {
             Value::Text(text) => Some(text),
             Value::Unknown | Value::Boolean(_) | Value::Number(_) => None,
@@ -69,13 +72,13 @@ pub(super) fn run<'v>(code: &[Op], texts: &'v [Box<str>], values: &'v impl Value
     };
     let mut stack = [Scalar::Unknown; STACK_MAX];
     let mut top = 0;
-    for op in code {
+    for op in steps {
         top -= op.takes();
         let taken = &stack[top..];
         stack[top] = match *op {
-            Op::Number(number) => Scalar::Number(number),
+            Op::Number(at) => Scalar::Number(code.numbers[usize::from(at)]),
             Op::Boolean(value) => Scalar::Boolean(value),
-            Op::Text(index) => Scalar::Text(index),
+            Op::Text(start, length) => Scalar::Text(start, length),
             Op::Load(slot) => match values.value(slot) {
                 Value::Unknown => Scalar::Unknown,
                 Value::Boolean(value) => Scalar::Boolean(value),
@@ -84,17 +87,17 @@ pub(super) fn run<'v>(code: &[Op], texts: &'v [Box<str>], values: &'v impl Value
             },
             Op::Not => match taken[0] {
                 Scalar::Boolean(value) => Scalar::Boolean(!value),
-                Scalar::Unknown | Scalar::Number(_) | Scalar::Text(_) | Scalar::Read(_) => Scalar::Unknown,
+                Scalar::Unknown | Scalar::Number(_) | Scalar::Text(..) | Scalar::Read(_) => Scalar::Unknown,
             },
             Op::Negative => scale(taken[0], -1.0, 0.0),
-            Op::Scale(factor, offset) => scale(taken[0], factor, offset),
+            Op::Scale(at) => scale(taken[0], code.numbers[usize::from(at)], code.numbers[usize::from(at) + 1]),
             Op::Binary(Binary::And) => and(taken[0], taken[1]),
             Op::Binary(Binary::Or) => not(and(not(taken[0]), not(taken[1]))),
             Op::Binary(operator) => binary(operator, taken[0], taken[1], text),
             Op::Choose => match taken[0] {
                 Scalar::Boolean(true) => taken[1],
                 Scalar::Boolean(false) => taken[2],
-                Scalar::Unknown | Scalar::Number(_) | Scalar::Text(_) | Scalar::Read(_) => Scalar::Unknown,
+                Scalar::Unknown | Scalar::Number(_) | Scalar::Text(..) | Scalar::Read(_) => Scalar::Unknown,
             },
             Op::Call(function) => function.apply(taken),
         };
@@ -104,21 +107,21 @@ pub(super) fn run<'v>(code: &[Op], texts: &'v [Box<str>], values: &'v impl Value
         Scalar::Unknown => Value::Unknown,
         Scalar::Boolean(value) => Value::Boolean(value),
         Scalar::Number(number) => Value::Number(number),
-        Scalar::Text(_) | Scalar::Read(_) => text(stack[0]).map_or(Value::Unknown, Value::Text),
+        Scalar::Text(..) | Scalar::Read(_) => text(stack[0]).map_or(Value::Unknown, Value::Text),
     }
 }
 
 fn scale(scalar: Scalar, factor: f64, offset: f64) -> Scalar {
     match scalar {
         Scalar::Number(number) => Scalar::finite(number * factor + offset),
-        Scalar::Unknown | Scalar::Boolean(_) | Scalar::Text(_) | Scalar::Read(_) => Scalar::Unknown,
+        Scalar::Unknown | Scalar::Boolean(_) | Scalar::Text(..) | Scalar::Read(_) => Scalar::Unknown,
     }
 }
 
 fn not(scalar: Scalar) -> Scalar {
     match scalar {
         Scalar::Boolean(value) => Scalar::Boolean(!value),
-        Scalar::Unknown | Scalar::Number(_) | Scalar::Text(_) | Scalar::Read(_) => Scalar::Unknown,
+        Scalar::Unknown | Scalar::Number(_) | Scalar::Text(..) | Scalar::Read(_) => Scalar::Unknown,
     }
 }
 

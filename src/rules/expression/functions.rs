@@ -50,7 +50,7 @@ impl Function {
     pub(super) fn apply(self, from: &[Scalar]) -> Scalar {
         let number = |at: usize| match from[at] {
             Scalar::Number(number) => Some(number),
-            Scalar::Unknown | Scalar::Boolean(_) | Scalar::Text(_) | Scalar::Read(_) => None,
+            Scalar::Unknown | Scalar::Boolean(_) | Scalar::Text(..) | Scalar::Read(_) => None,
         };
         let one = |apply: fn(f64) -> f64| number(0).map(apply);
         let two = |apply: fn(f64, f64) -> f64| Some(apply(number(0)?, number(1)?));

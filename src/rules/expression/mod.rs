@@ -30,6 +30,9 @@ pub const DEPTH_MAX: usize = 32;
 /// Operators between two values. With the depth it bounds the recursion of the compiler.
 pub const OPERATORS_MAX: usize = 128;
 
+/// Steps of a compiled expression.
+pub const CODE_MAX: usize = 1_024;
+
 /// Values that lie on the stack at once.
 pub(crate) const STACK_MAX: usize = 32;
 
@@ -169,11 +172,15 @@ struct Conjunct {
     text: Range<u16>,
 }
 
-/// A checked expression.
+/// A checked expression. Small where it lies: most of it is elsewhere, once.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expression {
-    code: Box<[Op]>,
-    texts: Box<[Box<str>]>,
+pub struct Expression(Box<Code>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Code {
+    steps: Box<[Op]>,
+    numbers: Box<[f64]>,
+    /// Empty if there is one only.
     conjuncts: Box<[Conjunct]>,
     reads: Box<[u16]>,
     source: Box<str>,
@@ -195,10 +202,10 @@ impl Expression {
     /// The first mistake in it, with its place.
     pub fn parse_conversion(source: &str) -> Result<Self, ExpressionError> {
         let expression = Self::parse(source, &mut OneNumber)?;
-        match expression.kind {
+        match expression.kind() {
             Kind::Number(_) => Ok(expression),
             Kind::Boolean | Kind::Text | Kind::Any => {
-                Err(ExpressionError::new(0, format!("this is {}, not a number", expression.kind.name()), ""))
+                Err(ExpressionError::new(0, format!("this is {}, not a number", expression.kind().name()), ""))
             }
         }
     }
@@ -213,30 +220,35 @@ impl Expression {
 
     /// The text it was made from.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// What it yields.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// The slots it reads, each once, in the order in which they are written.
     pub fn reads(&self) -> &[u16] {
-        &self.reads
+        &self.0.reads
     }
 
     /// The value, read from what `values` holds now. Allocates nothing.
     pub fn evaluate<'v>(&'v self, values: &'v impl Values) -> Value<'v> {
-        evaluate::run(&self.code, &self.texts, values)
+        evaluate::run(&self.0, &self.0.steps, values)
     }
 
     /// The first part between two `&&` that is not true, and what it is; none if all are true.
     pub fn stopped_by<'v>(&'v self, values: &'v impl Values) -> Option<(&'v str, Value<'v>)> {
-        self.conjuncts.iter().find_map(|conjunct| {
-            let code = &self.code[usize::from(conjunct.code.start)..usize::from(conjunct.code.end)];
-            let value = evaluate::run(code, &self.texts, values);
-            let text = &self.source[usize::from(conjunct.text.start)..usize::from(conjunct.text.end)];
+        let code = &*self.0;
+        if code.conjuncts.is_empty() {
+            let value = self.evaluate(values);
+            return (!value.is_true()).then(|| (code.source.trim(), value));
+        }
+        code.conjuncts.iter().find_map(|conjunct| {
+            let steps = &code.steps[usize::from(conjunct.code.start)..usize::from(conjunct.code.end)];
+            let value = evaluate::run(code, steps, values);
+            let text = &code.source[usize::from(conjunct.text.start)..usize::from(conjunct.text.end)];
             (!value.is_true()).then_some((text, value))
         })
     }
