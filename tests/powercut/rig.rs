@@ -91,6 +91,18 @@ impl Rig {
         Ok(place)
     }
 
+    /// The disk as it is, or mended if it cannot be mounted.
+    pub fn usable(&self, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+        let is_usable = self.insert(&bytes).is_ok();
+        if !is_usable {
+            self.mend()?;
+        }
+        unmount(&self.root.join("cut"));
+        let mended = std::fs::read(self.root.join("image")).map_err(|error| error.to_string())?;
+        self.discard();
+        Ok(if is_usable { bytes } else { mended })
+    }
+
     /// Takes the disk out.
     pub fn eject(&self) {
         unmount(&self.root.join("cut"));

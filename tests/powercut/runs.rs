@@ -168,7 +168,8 @@ pub fn recordings(rig: &Rig, seed: u64, mut each: impl FnMut(u64, &Recording, &m
         let position = random.within(0..recording.diary.len() as u64 + 1) as usize;
         let model = HONEST[random.within(0..HONEST.len() as u64) as usize];
         let mut cutter = Cutter::new(recording.before.clone(), &recording.diary);
-        disk = cutter.cut(position, model, &mut random);
+        let left = cutter.cut(position, model, &mut random);
+        disk = rig.usable(left).unwrap_or_else(|why| panic!("behind recording {number} of seed {seed}: {why}"));
         world = recording.world_at(position);
     }
 }
