@@ -135,7 +135,7 @@ impl Wiring {
     fn reserve(&mut self, line: &str, owner: &str, kind: &'static str, note: &str) {
         match self.uses.get_mut(line) {
             None => {
-                let usage = Use { owner: format!("{owner} ({kind})"), kind, note: note.to_owned() };
+                let usage = Use { owner: owner.to_owned(), kind, note: note.to_owned() };
                 self.uses.insert(line.to_owned(), usage);
             }
             Some(taken) if taken.kind == kind => taken.owner = format!("{owner}, {}", taken.owner),

@@ -275,9 +275,9 @@ mod tests {
             "enable_uart=1",
         ];
         assert_eq!(wiring.overlays, expected);
-        assert_eq!(wiring.uses["GPIO2"].owner, "power, air (I2C)");
-        assert_eq!(wiring.uses["GPIO14"].owner, "p1 (serial)");
-        assert_eq!(wiring.uses["GPIO19"].owner, "air-out/level (PWM)");
+        assert_eq!(wiring.uses["GPIO2"].owner, "power, air");
+        assert_eq!(wiring.uses["GPIO14"].owner, "p1");
+        assert_eq!(wiring.uses["GPIO19"].owner, "air-out/level");
         let expected = [
             "power: look up the overlay of `ina219` in the README of the overlays",
             "GPIO18 is bell/ring and PWM of lamp/level: it cannot be both",

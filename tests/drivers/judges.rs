@@ -77,7 +77,8 @@ fn house(port: &str) -> String {
         unit = 1
         every = "100ms"
         reg.voltage = {{ table = "input", address = 0, type = "f32" }}
-        reg.word = {{ address = 7 }}
+        reg.word = {{ address = 7, settable = true, range = [0, 1000] }}
+        reg.float = {{ address = 4, type = "f32", order = "cdab", settable = true, range = [-10, 100] }}
         reg.pair = {{ address = 0, type = "u32" }}
         reg.first = {{ table = "discrete", address = 0 }}
         reg.second = {{ table = "discrete", address = 1 }}
@@ -99,6 +100,10 @@ async fn judge(port: &str) {
     observer.see_part("unit/lamp/$result", r#""status":"done""#).await;
     observer.say("unit/fan/set", "true").await;
     observer.see_part("unit/fan/$result", r#""status":"done""#).await;
+    observer.say("unit/word/set", "321").await;
+    observer.see_part("unit/word/$result", r#""status":"done","value":321.0"#).await;
+    observer.say("unit/float/set", "21.5").await;
+    observer.see_part("unit/float/$result", r#""status":"done","value":21.5"#).await;
     observer.stop().await;
     assert_eq!(observer.retained("unit/lamp").await.as_deref(), Some("false"), "the failsafe state");
 }

@@ -82,6 +82,7 @@ fn what_hangs_is_started_again_and_a_board_that_hangs_is_reset() {
     board.wait_for_times("GATEHOUSE READY", 2);
     board.wait_for_connack();
     // feed-watchdog <- hardware
-    board.shell("kill -KILL $(pidof -o $$ feed-watchdog || pgrep -f feed-watchdog); echo killed:$?", "killed:0");
+    let feeder = r"ps | sed -n 's/^ *\([0-9]*\) .*[{]feed-watchdog}.*/\1/p'";
+    board.shell(&format!("kill -KILL $({feeder}); echo killed:$?"), "killed:0");
     board.wait_for_times("GATEHOUSE READY", 3);
 }
