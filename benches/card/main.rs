@@ -32,7 +32,7 @@ const DEVICES: usize = 100;
 const HELP: &str = "Usage: cargo bench --bench card -- [--minutes N] [--options OPTIONS]
 
 Counts what reaches a block device for durable messages of 100 bytes, alone and in groups, and over N minutes (3) of an
-idle house. Needs root and loop devices. ext4 is mounted with the options in OPTIONS (noatime,lazytime).
+idle house. Needs root and loop devices. ext4 is mounted with the options in OPTIONS (noatime,lazytime,commit=60).
 
 Example:
   cargo bench --bench card -- --minutes 10";
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Minutes of the idle house, and the options of the mount.
 fn arguments() -> Result<Option<(u64, String)>, Box<dyn Error>> {
-    let (mut minutes, mut options) = (3, "noatime,lazytime".to_owned());
+    let (mut minutes, mut options) = (3, "noatime,lazytime,commit=60".to_owned());
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         match name.as_str() {

@@ -35,7 +35,7 @@ pub struct RuleArgs {
     #[arg(long, default_value = "home")]
     base: String,
     /// Print the answer as JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
     /// Print this help
     #[arg(long, action = clap::ArgAction::Help)]
@@ -75,7 +75,7 @@ enum What {
     },
     /// Pause all rules but those for safety.
     Pause {
-        /// For how long, such as 2h; until `continue` or a restart if absent
+        /// For how long, such as 2h; until `continue` if absent
         length: Option<String>,
     },
     /// End the pause.

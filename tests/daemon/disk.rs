@@ -266,8 +266,8 @@ fn a_gateway_on_a_full_disk_says_so() {
 }
 
 /// Storage calls of the gateway that may fail, each with what it fails with.
-const CALLS: [(&str, &str); 4] =
-    [("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("fdatasync", "ENOSPC")];
+const CALLS: [(&str, &str); 5] =
+    [("pwrite64", "EIO"), ("pwrite64", "ENOSPC"), ("pwrite64", "EROFS"), ("fdatasync", "EIO"), ("fdatasync", "ENOSPC")];
 
 /// Which of these calls fails, counted from the moment the load begins.
 const FAILS: [u32; 6] = [1, 2, 3, 5, 8, 13];

@@ -150,6 +150,7 @@ fn a_rule_explains_itself_and_can_be_told_to_rest() {
     assert!(why.contains("hall/motion"), "{why}");
     let list = house.rule(&["list"]);
     assert!(list.contains("light") && list.contains("running"), "{list}");
+    assert!(house.rule(&["list", "--json"]).contains("\"commands_refused\":0"), "what the manual says");
     house.rule(&["disable", "light"]);
     house.see("$gw/rule/light", "\"enabled\":false");
     house.rule(&["pause", "1h"]);

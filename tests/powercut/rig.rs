@@ -18,7 +18,7 @@ const SIZE: usize = 20 << 20;
 const FIRST_COPY: &str = "1024";
 
 /// Options of every mount of the disk: those of the data partition of the card.
-const OPTIONS: &str = "loop,noatime,nosuid,nodev,noexec,errors=remount-ro";
+const OPTIONS: &str = "loop,noatime,lazytime,commit=60,nosuid,nodev,noexec,errors=remount-ro";
 
 /// The bench. Everything on it is seen by this thread and those it starts only.
 pub struct Rig {

@@ -214,7 +214,8 @@ impl Card {
             let own = own.map(|(_, filter, options, identifier)| (filter.to_string(), said(*options, *identifier)));
             let runs = self.memory.runs.iter().map(|run| (run.upto, &run.states));
             let rows = self.memory.states.iter().map(|(row, states)| (*row, states));
-            let of_session = runs.chain(rows).flat_map(|(row, states)| states.iter().map(move |state| (row, state)));
+            // A run tells more than the row that it covers last.
+            let of_session = rows.chain(runs).flat_map(|(row, states)| states.iter().map(move |state| (row, state)));
             let latest = of_session.filter(|(_, state)| state.session == *number).max_by_key(|(row, _)| *row);
             let incoming = latest.map(|(_, state)| state.incoming.iter().map(|id| id.get()).collect());
             let mut wills = self.memory.wills.iter();
