@@ -37,8 +37,10 @@ impl LinesMachine {
         if edge.lost > 0 {
             self.edges_lost(index, edge);
         }
+        // A level counts by its own time: what had lasted long enough before this edge, and nothing that may end yet.
+        self.settle_level(edge.at, index);
         self.levels[index].handle(edge.at, edge.level);
-        self.settle_level(now, index);
+        self.settle_level(edge.at, index);
         if edge.lost > 0 && !matches!(self.kind(index), Kind::Counter(_)) {
             self.read(edge.line);
         }

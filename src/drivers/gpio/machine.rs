@@ -138,6 +138,7 @@ impl LinesMachine {
             LinesInput::Level { line, level, is_wanted } => self.level(now, line, level, is_wanted),
             LinesInput::Asked(asked) => self.asked(now, asked),
             LinesInput::End => {
+                self.pass_inputs(now);
                 self.tell_outputs(now, OutputInput::Failsafe);
                 self.keep_totals();
             }

@@ -1,5 +1,7 @@
 //! Devices on GPIO lines: outputs, contacts, buttons, counters.
 
+#[cfg(test)]
+mod days;
 mod failsafe;
 pub(super) mod gpiochip;
 mod inputs;
