@@ -22,7 +22,7 @@ const GENERATIONS: u64 = 6;
 
 /// Pings that must be answered with nothing else between before something counts as lost: on disks that are honest, and
 /// on others.
-pub const PINGS: usize = 20;
+pub const PINGS: usize = 80;
 pub const PINGS_EXPECTED: usize = 3;
 
 /// Failures that are told one by one.
