@@ -8,4 +8,5 @@ mod rules {
     mod simulation;
     mod time;
     mod traces;
+    mod words;
 }

@@ -16,6 +16,8 @@ pub(super) struct PropertyName {
     pub(super) is_event: bool,
     /// Whether it has levels from 0 to 100, and may be set on and off as well.
     pub(super) is_dimmer: bool,
+    /// The texts it may be; any if there are none.
+    pub(super) words: Vec<String>,
 }
 
 /// The properties of a device.
@@ -75,7 +77,8 @@ impl DeviceNames {
     }
 
     fn add(&mut self, id: &str, kind: Kind, is_settable: bool, is_event: bool) {
-        self.properties.insert(id.to_owned(), PropertyName { kind, is_settable, is_event, is_dimmer: false });
+        let name = PropertyName { kind, is_settable, is_event, is_dimmer: false, words: Vec::new() };
+        self.properties.insert(id.to_owned(), name);
     }
 }
 

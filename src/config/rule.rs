@@ -5,7 +5,7 @@ use super::problem::{Mistake, Place};
 use super::property_names::{self, PropertyName};
 use super::reader::{Placed, Table};
 use super::rule_action::Steps;
-use super::rule_names::RuleNames;
+use super::rule_names::{self, RuleNames};
 use super::rule_test;
 use super::rule_trigger::{level, trigger};
 use super::text;
@@ -309,12 +309,13 @@ impl RuleReader<'_, '_> {
                 self.house.add(&value.place, Mistake::new(format!("there is no level {level}"), "write 0 to 100"));
                 false
             }
-            _ => self.fits(value, known.kind),
+            _ => self.fits(value, known),
         }
     }
 
-    /// Whether a value is of the type it must have; tells it if not.
-    pub(super) fn fits(&self, value: &Placed<Literal>, kind: Kind) -> bool {
+    /// Whether a value is of the type it must have, and one of its words; tells it if not.
+    pub(super) fn fits(&self, value: &Placed<Literal>, known: &PropertyName) -> bool {
+        let kind = known.kind;
         let fits = match (&value.value, kind) {
             (_, Kind::Any) | (Literal::Boolean(_), Kind::Boolean) | (Literal::Text(_), Kind::Text) => true,
             (Literal::Number(_), Kind::Number(_)) => true,
@@ -323,6 +324,12 @@ impl RuleReader<'_, '_> {
         if !fits {
             let what = format!("this must be {}, not {}", kind.name(), kind_of(&value.value).name());
             self.house.add(&value.place, Mistake::new(what, ""));
+        }
+        if let Literal::Text(text) = &value.value
+            && let Some(mistake) = rule_names::no_word(text, &known.words)
+        {
+            self.name_problem(&value.place, mistake);
+            return false;
         }
         fits
     }
@@ -479,5 +486,31 @@ do = [{ set = "hall/motion", to = true }, { set = "hall/light", to = 3 }, { sett
             assert!(found.contains(part), "{part}: {found}");
         }
         assert!(found.contains("house.toml:26:36"), "{found}");
+    }
+    #[test]
+    fn a_mode_that_the_house_does_not_have_is_told_wherever_it_stands() {
+        let rules = r#"
+[house]
+modes = ["home", "night"]
+[scene.late]
+"house/mode" = "nihgt"
+[rule.one]
+when = [{ on = "house/mode", to = "hoem" }, { start = false }]
+if = "house.mode in ['home', 'nigth'] && 'away' != house/mode"
+do = [{ set = "house/mode", to = "day" }, { stop = true, if = "'away' != house/mode" }]
+"#;
+        let found = failures(rules);
+        for part in [
+            "house.toml:27:16: it is never `nihgt`",
+            "did you mean `night`?",
+            "house.toml:29:35: it is never `hoem`",
+            "house.toml:29:45: `start` can only be true",
+            "house.toml:30:30: it is never `nigth`",
+            "house.toml:31:34: it is never `day`",
+            "it may be: home, night",
+            "house.toml:31:64: it is never `away`",
+        ] {
+            assert!(found.contains(part), "{part}: {found}");
+        }
     }
 }

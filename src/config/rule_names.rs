@@ -90,8 +90,10 @@ impl<'h> RuleNames<'h> {
                 let hint = format!("it has: {}; more are defined in [house]", known.join(", "));
                 return Err(Mistake::new(format!("the house has no property `{property}`"), hint));
             };
+            let own = self.program.house.iter().find(|own| own.input == index);
+            let words = own.map_or_else(Vec::new, |own| own.words.clone());
             let kind = self.program.inputs[usize::from(index)].kind;
-            return Ok((index, PropertyName { kind, is_settable: true, is_event: false, is_dimmer: false }));
+            return Ok((index, PropertyName { kind, is_settable: true, is_event: false, is_dimmer: false, words }));
         }
         let known = self.property(device, property)?;
         let device_index = self.device(device)?;
@@ -203,6 +205,29 @@ impl Names for RuleNames<'_> {
         };
         found.map_err(|mistake| Unnamed { what: mistake.what, hint: mistake.hint })
     }
+
+    fn never(&mut self, name: Name<'_>, text: &str) -> Option<Unnamed> {
+        let property = match name {
+            Name::Word(word) => word.strip_prefix("house.")?,
+            Name::Property { device: "house", property } => property,
+            Name::Property { .. } | Name::Topic { .. } => return None,
+        };
+        let known = self.program.house.iter().find(|known| known.id == property)?;
+        let mistake = no_word(text, &known.words)?;
+        Some(Unnamed { what: mistake.what, hint: mistake.hint })
+    }
+}
+
+/// What is wrong with a text for a property that may be some words only.
+pub(super) fn no_word(text: &str, words: &[String]) -> Option<Mistake> {
+    if words.is_empty() || words.iter().any(|word| word == text) {
+        return None;
+    }
+    let hint = match nearest(text, words.iter().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("it may be: {}", words.join(", ")),
+    };
+    Some(Mistake::new(format!("it is never `{text}`"), hint))
 }
 
 /// The kind of a property by its unit, for devices that report numbers.

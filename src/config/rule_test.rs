@@ -124,6 +124,6 @@ fn value(
     let written = table.require(value, written, "true");
     let (input, known) = reader.input(&name?)?;
     let written = written?;
-    reader.fits(&written, known.kind);
+    reader.fits(&written, &known);
     Some((input, written.value))
 }

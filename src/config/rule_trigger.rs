@@ -37,7 +37,10 @@ pub(super) fn trigger(reader: &mut RuleReader<'_, '_>, mut table: Table<'_>) -> 
         ["time"] => time(&mut table).map(TriggerOn::At),
         ["sun"] => sun(reader, &mut table).map(TriggerOn::At),
         [word @ ("start" | "manual")] => {
-            table.boolean(word)?;
+            if !table.boolean(word)? {
+                table.problem(format!("`{word}` can only be true"), "leave this trigger out");
+                return None;
+            }
             Some(if *word == "start" { TriggerOn::Started } else { TriggerOn::Manual })
         }
         _ => {
@@ -75,10 +78,10 @@ fn change(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) -> Option<Trig
         return None;
     }
     for value in from.iter().chain(&to) {
-        reader.fits(value, known.kind);
+        reader.fits(value, &known);
     }
     for limit in above.iter().chain(&below) {
-        reader.fits(&Placed { value: Literal::Number(limit.value), place: limit.place.clone() }, known.kind);
+        reader.fits(&Placed { value: Literal::Number(limit.value), place: limit.place.clone() }, &known);
     }
     let to = match (to, above, below) {
         (None, None, None) => Becomes::Other,
@@ -190,7 +193,7 @@ fn hysteresis(reader: &mut RuleReader<'_, '_>, table: &mut Table<'_>) -> Option<
     let low = (number("true_below"), number("false_above"));
     let name = table.require("level", name, "\"bathroom-air/humidity\"")?;
     let (input, known) = reader.input(&name)?;
-    reader.fits(&Placed { value: Literal::Number(0.0), place: name.place }, known.kind);
+    reader.fits(&Placed { value: Literal::Number(0.0), place: name.place }, &known);
     let (on, off) = match (high, low) {
         ((Some(on), off), (None, None)) => (on, off.unwrap_or(on)),
         ((None, None), (Some(on), off)) => (on, off.unwrap_or(on)),

@@ -44,24 +44,24 @@ fn sets<'p>(program: &'p Program, steps: &'p [Step]) -> Vec<&'p Set> {
     found
 }
 
-/// Two level rules own one output: each makes it so while its own level is so, and each undoes the other. One of them
-/// may win for safety.
+/// Two level rules own one output: each makes it so while its own level is so, and each undoes the other. A rule for
+/// safety wins over one that is none; two of them fight like any others.
 fn fights(program: &Program) -> Vec<Warning> {
-    let mut owners: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+    let mut owners: BTreeMap<(u16, bool), Vec<usize>> = BTreeMap::new();
     for (index, rule) in program.rules.iter().enumerate() {
-        if matches!(rule.start, Start::While(_)) && !rule.is_safety {
+        if matches!(rule.start, Start::While(_)) {
             let owned: BTreeSet<u16> = sets(program, &rule.steps)
                 .into_iter()
                 .chain(sets(program, &rule.leave))
                 .map(|set| set.output)
                 .collect();
             for output in owned {
-                owners.entry(output).or_default().push(index);
+                owners.entry((output, rule.is_safety)).or_default().push(index);
             }
         }
     }
     let mut warnings = Vec::new();
-    for (output, rules) in owners.into_iter().filter(|(_, rules)| rules.len() > 1) {
+    for ((output, _), rules) in owners.into_iter().filter(|(_, rules)| rules.len() > 1) {
         let name = program.output_name(output);
         let (first, second) = (&program.rules[rules[0]], &program.rules[rules[1]]);
         warnings.push(Warning {

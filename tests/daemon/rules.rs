@@ -111,11 +111,17 @@ fn a_wait_survives_kill_9_and_ends_at_the_right_moment() {
     house.see("$gw/rule/light", "\"running\":1");
     house.see("hall/light", "true");
     let began = Instant::now();
+    let away = house.gatehouse(&["pub", "-t", "home/house/mode/set", "-m", "away"]);
+    assert!(away.status.success(), "{away:?}");
+    house.see("house/mode", "away");
     std::thread::sleep(Duration::from_secs(2));
     house.daemon.kill9();
     let mut house = House::start(data.path());
     let why = house.rule(&["explain", "hall/light"]);
     assert!(why.contains("set by rule light") && why.contains("hall/dark was true"), "{why}");
+    let mut asks = Client::fresh(house.daemon.address(), Version::V5, "asks");
+    asks.subscribe("home/house/mode", 1);
+    assert_eq!(asks.message().text(), "away", "the mode of the house survives");
     house.see("hall/light", "false");
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(5_900), "the light was on for {took:?} only");

@@ -253,6 +253,12 @@ fn two_level_rules_over_one_output_and_rules_in_a_circle_are_refused() {
     let fight = "[rule.one]\nwhile = \"d/a\"\nenter = [{ set = \"d/x\", to = true }]\nleave = [{ set = \"d/x\", to = false }]\n\
                  [rule.two]\nwhile = \"!d/a\"\nenter = [{ set = \"d/x\", to = true }]\n";
     assert!(problems(fight).contains("h.toml:12:7: rules `one` and `two` fight over `d/x`"), "{}", problems(fight));
+    // A rule for safety wins over one that is none, but not over another of its kind.
+    let safe = |rules: &str, name: &str| {
+        rules.replace(&format!("[rule.{name}]"), &format!("[rule.{name}]\npriority = \"safety\""))
+    };
+    assert!(problems(&safe(&safe(fight, "one"), "two")).contains("fight over `d/x`"));
+    super::house::program(&safe(fight, "two"));
     let circle = "[rule.one]\nwhen = [{ on = \"d/x\", to = true }]\ndo = [{ set = \"d/y\", to = true }]\n\
                   [rule.two]\nwhen = [{ on = \"d/y\", to = true }]\ndo = [{ set = \"d/x\", to = true }]\n";
     assert!(problems(circle).contains("in a circle: one → two → one"), "{}", problems(circle));

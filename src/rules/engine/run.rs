@@ -193,18 +193,14 @@ impl Engine {
         self.go_on(rule, id);
     }
 
+    /// Somebody says so, whatever the rule does now: what runs is given up, so that there is never more than one.
     pub(super) fn start_by_hand(&mut self, rule: u16) {
         if self.rules[usize::from(rule)].is_disabled || !self.has_started {
             return;
         }
         let origin = Origin { trigger: None, value: Literal::Unknown, cause: Cause::default(), at: self.clock.when() };
-        match &self.program.rules[usize::from(rule)].start {
-            Start::When(_) => {
-                self.rules[usize::from(rule)].runs.clear();
-                self.run(rule, origin, false);
-            }
-            Start::While(_) => self.run(rule, origin, false),
-        }
+        self.rules[usize::from(rule)].runs.clear();
+        self.run(rule, origin, false);
         self.arm(rule);
     }
 

@@ -153,6 +153,8 @@ impl Compiler<'_> {
         let second = self.node(right)?;
         let kind = match operator {
             Binary::Equal | Binary::Unequal => {
+                self.may_be(left, right)?;
+                self.may_be(right, left)?;
                 self.comparable(right, first, second)?;
                 Kind::Boolean
             }
@@ -194,6 +196,17 @@ impl Compiler<'_> {
         }
     }
 
+    /// A value that may be some words only is compared with one of them.
+    fn may_be(&mut self, value: &Node<'_>, other: &Node<'_>) -> Result<(), ExpressionError> {
+        let Tree::Text(text) = &other.what else { return Ok(()) };
+        let name = match &value.what {
+            Tree::Word(word) => Name::Word(word),
+            Tree::Property(device, property) => Name::Property { device, property },
+            _ => return Ok(()),
+        };
+        self.names.never(name, text).map_or(Ok(()), |Unnamed { what, hint }| Err(wrong(other, what, hint)))
+    }
+
     fn choice(&mut self, node: &Node<'_>, condition: &Node<'_>, then: &Node<'_>, otherwise: &Node<'_>) -> Checked {
         let kind = self.node(condition)?;
         boolean(condition, kind)?;
@@ -210,6 +223,7 @@ impl Compiler<'_> {
         for (index, other) in others.iter().enumerate() {
             let first = self.node(value)?;
             let second = self.node(other)?;
+            self.may_be(value, other)?;
             self.comparable(other, first, second)?;
             self.emit(Op::Binary(Binary::Equal), node)?;
             if index > 0 {

@@ -129,6 +129,11 @@ pub trait Names {
     /// # Errors
     /// What is wrong with it and what was meant perhaps.
     fn find(&mut self, name: Name<'_>) -> Result<Named, Unnamed>;
+
+    /// Why the value of a name is never this text, if it may be some words only.
+    fn never(&mut self, _name: Name<'_>, _text: &str) -> Option<Unnamed> {
+        None
+    }
 }
 
 /// Why a name is none.
