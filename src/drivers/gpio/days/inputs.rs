@@ -136,7 +136,7 @@ fn clicks(settings: &ButtonSettings, (found, seen): &(bool, Vec<Change>), end: u
         let last = last.expect("one short press");
         let when = match presses.get(next) {
             _ if count == most => last,
-            Some((pressed, _)) if pressed - last < gap => pressed + long,
+            Some((again, _)) if again - last < gap => again + long,
             _ => last + gap,
         };
         told.push((when, ["single", "double", "triple"][count - 1]));
@@ -173,7 +173,7 @@ impl Life {
                 LinesWish::Say(Say::State { value: Value::Boolean(level), .. }) => self.door.push((now, level)),
                 LinesWish::Say(Say::State { value: Value::Number(total), .. }) => self.water.push((now, (total, true))),
                 LinesWish::Say(Say::Passing { value: Value::Number(total), .. }) => {
-                    self.water.push((now, (total, false)))
+                    self.water.push((now, (total, false)));
                 }
                 LinesWish::Say(Say::Click { click, .. }) => self.bell.push((now, click.name())),
                 LinesWish::Say(Say::Online | Say::Trouble { kind: "rate", .. } | Say::Result { .. }) => {}
