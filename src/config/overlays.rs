@@ -1,7 +1,8 @@
 //! Which overlays a house needs in the boot configuration of a Raspberry Pi, and which pins these take.
 //!
-//! Source: the overlays' own README in Raspberry Pi's firmware: `w1-gpio`, `i2c-sensor`, `ads1115`, `pwm`, `pwm-2chan`;
-//! Raspberry Pi documentation, "Configure UARTs".
+//! Meant to say what the overlays' own README in Raspberry Pi's firmware says (`w1-gpio`, `i2c-sensor`, `ads1115`, `pwm`,
+//! `pwm-2chan`), and Raspberry Pi's documentation, "Configure UARTs". Held against quotations of it: the pins of `pwm`, and
+//! `bme280`. The other parameters and addresses of `i2c-sensor` were written from memory and want a look.
 
 use super::driver_settings::SensorDevice;
 use super::gpio_settings::PwmDevice;

@@ -103,13 +103,14 @@ pub(super) fn rounded(number: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::config::{ModbusTable, PropertySettings, RegisterOrder};
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    fn register(kind: RegisterKind) -> Register {
+    /// A register that is only read, without scaling or names.
+    pub fn register(kind: RegisterKind) -> Register {
         Register {
             property: PropertySettings::default(),
             table: ModbusTable::Holding,

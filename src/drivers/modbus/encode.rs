@@ -81,10 +81,9 @@ mod tests {
     use super::super::decode;
     use super::super::packet::Data;
     use super::*;
-    use crate::config::{ModbusTable, PropertySettings, RegisterOrder};
+    use crate::config::RegisterOrder;
     use crate::device::{ReportSettings, Value};
     use std::collections::BTreeMap;
-    use std::time::Duration;
 
     const KINDS: [RegisterKind; 8] = [
         RegisterKind::U16,
@@ -98,19 +97,7 @@ mod tests {
     ];
 
     fn register(kind: RegisterKind) -> Register {
-        Register {
-            property: PropertySettings::default(),
-            table: ModbusTable::Holding,
-            address: 0,
-            kind,
-            order: RegisterOrder::default(),
-            scaling: None,
-            bits: None,
-            names: BTreeMap::new(),
-            is_settable: true,
-            missing: None,
-            every: Duration::from_secs(1),
-        }
+        Register { is_settable: true, ..decode::tests::register(kind) }
     }
 
     #[test]
